@@ -1,0 +1,3 @@
+//! Stage 4: pure functions of series and snapshots. No clock, no file, no global.
+
+pub mod series;

@@ -1,0 +1,32 @@
+//! The command line: arguments become calls of the library, results are printed. No logic here.
+//!
+//! Exit status: 0 done; 1 the finding that `--fail-on` names is there; 2 bad usage or unreadable input.
+
+mod series;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Which code is growing, how sure that is, and when the memory limit will be hit.
+#[derive(Parser)]
+#[command(name = "heapwatch", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done: heapwatch::Result<ExitCode> = match cli.verb {};
+    match done {
+        Ok(code) => code,
+        Err(e) => {
+            eprintln!("heapwatch: {e}");
+            ExitCode::from(2)
+        }
+    }
+}

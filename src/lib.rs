@@ -1,0 +1,8 @@
+//! heapwatch wraps a service's allocator, samples allocations with their stacks, and says which code is growing, how
+//! sure that is, and when the memory limit will be hit.
+
+pub mod analyze;
+mod error;
+pub mod source;
+
+pub use error::{Error, Result};
