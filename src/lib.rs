@@ -3,6 +3,7 @@
 
 pub mod analyze;
 mod error;
+pub mod snapshot;
 pub mod source;
 
 pub use error::{Error, Result};

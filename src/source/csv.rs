@@ -21,7 +21,9 @@ pub fn read(input: impl Read, name: &str) -> Result<Series> {
     let column = |want: &str| headers.iter().position(|h| h.eq_ignore_ascii_case(want.as_bytes()));
     let missing = |want: &str| {
         let have = headers.iter().map(String::from_utf8_lossy).collect::<Vec<_>>().join(",");
-        Error::input(format!("{name}: line 1: no column `{want}` in header `{have}`; expected `timestamp,value[,load]`"))
+        Error::input(format!(
+            "{name}: line 1: no column `{want}` in header `{have}`; expected `timestamp,value[,load]`"
+        ))
     };
     let t_col = column("timestamp").ok_or_else(|| missing("timestamp"))?;
     let v_col = column("value").ok_or_else(|| missing("value"))?;
