@@ -1,3 +1,4 @@
 //! Stage 4: pure functions of series and snapshots. No clock, no file, no global.
 
 pub mod series;
+pub mod trend;
