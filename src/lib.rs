@@ -2,6 +2,7 @@
 //! sure that is, and when the memory limit will be hit.
 
 pub mod analyze;
+pub mod collect;
 mod error;
 pub mod snapshot;
 pub mod source;

@@ -55,6 +55,25 @@ pub struct Identity {
     pub started_at_s: f64,
     /// Constant labels, in the order they were given.
     pub labels: Vec<(String, String)>,
+    /// Where the process runs, as the orchestrator tells it.
+    pub placement: Placement,
+}
+
+/// Where a process runs in a cluster, from the downward interface: variables or files that the pod's author has set.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Placement {
+    /// Name of the pod.
+    pub pod: Option<String>,
+    /// Namespace of the pod.
+    pub namespace: Option<String>,
+    /// Node that the pod runs on.
+    pub node: Option<String>,
+    /// Name of the container.
+    pub container: Option<String>,
+    /// Memory limit of the container as its manifest has it.
+    pub limit_bytes: Option<u64>,
+    /// Memory request of the container as its manifest has it.
+    pub request_bytes: Option<u64>,
 }
 
 /// Exact counts of the wrapped allocator, since the process began. Live bytes can be a little off between two threads'
@@ -326,6 +345,12 @@ pub struct ProcessMemory {
     pub file_bytes: Option<u64>,
     /// Resident shared-memory pages.
     pub shared_bytes: Option<u64>,
+    /// Pages of the process in swap.
+    pub swap_bytes: Option<u64>,
+    /// Page tables.
+    pub page_table_bytes: Option<u64>,
+    /// Private writable address space, what `RLIMIT_DATA` counts.
+    pub data_bytes: Option<u64>,
     /// Page faults served without and with I/O.
     pub minor_faults: Option<u64>,
     /// Page faults that needed I/O.
@@ -346,6 +371,25 @@ pub struct ProcessMemory {
     pub pressure: Option<Pressure>,
     /// The cgroup's counts of limits hit.
     pub events: Option<MemoryEvents>,
+    /// Every limit that applies, the own control group's first; `limit` is the smallest of them.
+    pub limits: Vec<Limit>,
+    /// What the memory charged to the own control group is.
+    pub cgroup: Option<CgroupMemory>,
+    /// Memory of the machine.
+    pub host_total_bytes: Option<u64>,
+    /// Memory of the machine that could be had without swapping.
+    pub host_available_bytes: Option<u64>,
+    /// What could not be read, and why.
+    pub missing: Vec<Missing>,
+}
+
+/// A file of the kernel that could not be read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Missing {
+    /// Which figures are missing for it.
+    pub what: &'static str,
+    /// The file and what the system said.
+    pub reason: String,
 }
 
 /// The smallest memory limit that applies.
@@ -359,6 +403,10 @@ pub struct Limit {
     pub usage_bytes: Option<u64>,
     /// The same without page cache that can be dropped.
     pub working_set_bytes: Option<u64>,
+    /// The most that ever counted against it.
+    pub peak_bytes: Option<u64>,
+    /// Where the kernel begins to slow the group down (`memory.high`), below the limit.
+    pub throttle_bytes: Option<u64>,
 }
 
 /// Pressure stall information of memory: share of time (0–1) that work waited for it.
@@ -372,9 +420,45 @@ pub struct Pressure {
     pub full_avg10: f64,
     /// All tasks waited, average of 60 s.
     pub full_avg60: f64,
+    /// Some task waited, average of 300 s.
+    pub some_avg300: f64,
+    /// All tasks waited, average of 300 s.
+    pub full_avg300: f64,
+    /// Seconds that some task has waited, ever.
+    pub some_seconds: f64,
+    /// Seconds that all tasks have waited, ever.
+    pub full_seconds: f64,
+    /// Which file gave it: the own control group's, or the machine's.
+    pub source: String,
 }
 
-/// The cgroup's counts of limits hit (`memory.events`).
+/// What the memory charged to a control group is (`memory.stat`), its descendants included.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct CgroupMemory {
+    /// Anonymous pages.
+    pub anonymous_bytes: Option<u64>,
+    /// Page cache, shared memory included.
+    pub file_bytes: Option<u64>,
+    /// Page cache that was not used lately and can be dropped.
+    pub inactive_file_bytes: Option<u64>,
+    /// Shared memory and tmpfs.
+    pub shared_bytes: Option<u64>,
+    /// The kernel's own memory on behalf of the group; not told by version 1.
+    pub kernel_bytes: Option<u64>,
+    /// The kernel's objects; part of `kernel_bytes`.
+    pub slab_bytes: Option<u64>,
+    /// Buffers of sockets.
+    pub socket_bytes: Option<u64>,
+    /// Anonymous pages that came back from swap soon after they had gone: a group short of memory.
+    pub refaulted_anonymous: Option<u64>,
+    /// File pages that came back soon after they had been dropped.
+    pub refaulted_file: Option<u64>,
+    /// Page faults that needed I/O.
+    pub major_faults: Option<u64>,
+}
+
+/// The cgroup's counts of limits hit (`memory.events`). Version 1 has no throttle, so `high` is 0 there, and it counts
+/// kills only, so `oom` is `oom_kill`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct MemoryEvents {
     /// Reclaims because of `memory.high`.
@@ -400,7 +484,12 @@ pub struct Ledger {
     pub mapped_files: Option<u64>,
     /// Resident anonymous memory that no term explains: C code's malloc, mmap.
     pub anonymous_other: Option<u64>,
-    /// Share of RSS that the wrapped allocator does not see.
+    /// Resident mappings of heapwatch itself.
+    pub own: Option<u64>,
+    /// The part of `live_heap` that is certainly not resident: asked for and never touched, or swapped out. The terms
+    /// add up to RSS when it is taken off `live_heap`.
+    pub live_heap_not_resident: Option<u64>,
+    /// Share of RSS that the wrapped allocator does not see: stacks, file mappings and `anonymous_other`.
     pub unseen_ratio: Option<f64>,
     /// The term that grew most, once one did.
     pub growing_term: Option<&'static str>,

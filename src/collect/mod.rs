@@ -1,0 +1,3 @@
+//! Stage 2: the collector's side of the thread boundary, sole writer of everything after it.
+
+pub mod process;
