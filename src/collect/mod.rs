@@ -1,3 +1,4 @@
 //! Stage 2: the collector's side of the thread boundary, sole writer of everything after it.
 
+pub mod ledger;
 pub mod process;
