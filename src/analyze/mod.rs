@@ -1,4 +1,6 @@
 //! Stage 4: pure functions of series and snapshots. No clock, no file, no global.
 
+pub mod resample;
+pub mod season;
 pub mod series;
 pub mod trend;

@@ -98,6 +98,17 @@ impl Series {
         &self.repairs
     }
 
+    /// The last `rows` rows (all of them when there are fewer), repairs not counted again.
+    pub fn last_rows(&self, rows: usize) -> Series {
+        let from = self.len().saturating_sub(rows);
+        Series {
+            times_s: self.times_s[from..].to_vec(),
+            values: self.values[from..].to_vec(),
+            load: self.load.as_ref().map(|l| l[from..].to_vec()),
+            repairs: Repairs::default(),
+        }
+    }
+
     /// Median distance between rows in seconds; `None` under two rows.
     pub fn step_s(&self) -> Option<f64> {
         let mut d: Vec<f64> = self.times_s.windows(2).map(|w| w[1] - w[0]).collect();
