@@ -2,9 +2,27 @@
 //!
 //! Invariant: times are finite, strictly increasing epoch seconds; values (and the load beside them, when known) are
 //! finite; all columns have one length. Spacing may be irregular and have gaps. What had to be repaired to get there is
-//! counted in [`Repairs`], so that nothing is dropped in silence.
+//! counted in [`Repairs`], so that nothing is dropped in silence. A series that cannot be held whole goes through
+//! [`in_order`] row by row instead.
+
+mod build;
+mod stream;
 
 use serde::Serialize;
+
+pub use self::build::SeriesBuilder;
+pub use self::stream::{InOrder, in_order};
+
+/// One row as it was read, before any repair.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Row {
+    /// Epoch seconds.
+    pub time_s: f64,
+    /// The value; NaN where the field was empty.
+    pub value: f64,
+    /// Relative work done, where there is such a column.
+    pub load: Option<f64>,
+}
 
 /// Times (epoch seconds), values (bytes, where nothing else is said) and, when known, the load beside each value.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -15,57 +33,37 @@ pub struct Series {
     repairs: Repairs,
 }
 
-/// What [`Series::repaired`] had to change.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+/// What had to be changed to get an ordered, finite series.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Repairs {
-    /// Rows dropped because the value or the time was not finite.
+    /// Rows dropped because the value or the time was not finite, or the value was empty.
     pub not_finite: usize,
-    /// Rows dropped because an earlier row has the same time; the last one is kept.
+    /// Rows dropped because another row has the same time; the last one is kept.
     pub duplicate_times: usize,
     /// Rows that stood out of order and were sorted into place.
     pub out_of_order: usize,
+    /// Rows dropped because they came later than a stream can wait for (never happens to a series that is read whole).
+    pub too_late: usize,
+}
+
+/// What an answer says of its input: rows used, and what was repaired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct InputSummary {
+    /// Rows that were used.
+    pub rows: usize,
+    /// What had to be repaired.
+    pub repaired: Repairs,
 }
 
 impl Series {
     /// Takes rows in any order. Rows that are not finite are dropped, rows out of order sorted, of rows with one time the
     /// last is kept; each is counted. A load that is not finite is taken as the previous row's (0 at the start).
     pub fn repaired(times_s: Vec<f64>, values: Vec<f64>, load: Option<Vec<f64>>) -> Series {
-        let mut repairs = Repairs::default();
-        let n = times_s.len().min(values.len());
-        let mut rows: Vec<(f64, f64, f64)> = Vec::with_capacity(n);
-        let mut last_load = 0.0;
-        for i in 0..n {
-            if !times_s[i].is_finite() || !values[i].is_finite() {
-                repairs.not_finite += 1;
-                continue;
-            }
-            if let Some(l) = load.as_ref().and_then(|l| l.get(i)).filter(|l| l.is_finite()) {
-                last_load = *l;
-            }
-            rows.push((times_s[i], values[i], last_load));
+        let mut builder = SeriesBuilder::new(load.is_some());
+        for (i, (time_s, value)) in times_s.into_iter().zip(values).enumerate() {
+            builder.push(Row { time_s, value, load: load.as_ref().and_then(|l| l.get(i)).copied() });
         }
-        repairs.out_of_order = rows.windows(2).filter(|w| w[1].0 < w[0].0).count();
-        if repairs.out_of_order > 0 {
-            rows.sort_by(|a, b| a.0.total_cmp(&b.0));
-        }
-        let mut out = Series { load: load.is_some().then(Vec::new), ..Series::default() };
-        for (t, v, l) in rows {
-            if out.times_s.last() == Some(&t) {
-                repairs.duplicate_times += 1;
-                out.times_s.pop();
-                out.values.pop();
-                if let Some(x) = out.load.as_mut() {
-                    x.pop();
-                }
-            }
-            out.times_s.push(t);
-            out.values.push(v);
-            if let Some(x) = out.load.as_mut() {
-                x.push(l);
-            }
-        }
-        out.repairs = repairs;
-        out
+        builder.finish()
     }
 
     /// Rows.
@@ -98,6 +96,11 @@ impl Series {
         &self.repairs
     }
 
+    /// Rows and repairs, as every answer states them.
+    pub fn summary(&self) -> InputSummary {
+        InputSummary { rows: self.len(), repaired: self.repairs }
+    }
+
     /// The last `rows` rows (all of them when there are fewer), repairs not counted again.
     pub fn last_rows(&self, rows: usize) -> Series {
         let from = self.len().saturating_sub(rows);
@@ -118,6 +121,32 @@ impl Series {
         let mid = d.len() / 2;
         Some(*d.select_nth_unstable_by(mid, f64::total_cmp).1)
     }
+
+    /// Gaps: (row after which it begins, seconds) wherever rows stand more than `factor` median steps apart.
+    pub fn gaps(&self, factor: f64) -> Vec<(usize, f64)> {
+        let Some(step) = self.step_s() else { return Vec::new() };
+        let wide = |(i, w): (usize, &[f64])| (w[1] - w[0] > factor * step).then_some((i, w[1] - w[0]));
+        self.times_s.windows(2).enumerate().filter_map(wide).collect()
+    }
+
+    /// Rows at which a counter began anew: it stands below the row before. A process's restart shows in all its counters.
+    pub fn counter_resets(&self) -> Vec<usize> {
+        self.values.windows(2).enumerate().filter(|(_, w)| w[1] < w[0]).map(|(i, _)| i + 1).collect()
+    }
+
+    /// A counter's growth across restarts: each fall counts as a start from zero, as `increase` in PromQL does.
+    pub fn unrolled_counter(&self) -> Series {
+        let mut offset = 0.0;
+        let mut before = f64::NEG_INFINITY;
+        let values = self.values.iter().map(|v| {
+            if *v < before {
+                offset += before;
+            }
+            before = *v;
+            v + offset
+        });
+        Series { values: values.collect(), ..self.clone() }
+    }
 }
 
 #[cfg(test)]
@@ -128,6 +157,20 @@ mod tests {
     fn repairs_are_counted_and_the_last_duplicate_is_kept() {
         let s = Series::repaired(vec![3.0, 1.0, 1.0, f64::NAN, 2.0], vec![30.0, 10.0, 11.0, 5.0, f64::INFINITY], None);
         assert_eq!((s.times_s(), s.values()), (&[1.0, 3.0][..], &[11.0, 30.0][..]));
-        assert_eq!(s.repairs(), &Repairs { not_finite: 2, duplicate_times: 1, out_of_order: 1 });
+        assert_eq!(s.repairs(), &Repairs { not_finite: 2, duplicate_times: 1, out_of_order: 1, too_late: 0 });
+    }
+
+    #[test]
+    fn a_load_that_is_missing_is_the_previous_rows() {
+        let s = Series::repaired(vec![1.0, 2.0, 3.0], vec![1.0; 3], Some(vec![f64::NAN, 5.0]));
+        assert_eq!(s.load(), Some(&[0.0, 5.0, 5.0][..]));
+    }
+
+    #[test]
+    fn gaps_and_restarts_are_seen() {
+        let s = Series::repaired(vec![0.0, 60.0, 120.0, 600.0, 660.0], vec![5.0, 9.0, 2.0, 4.0, 1.0], None);
+        assert_eq!(s.gaps(3.0), vec![(2, 480.0)]);
+        assert_eq!(s.counter_resets(), vec![2, 4]);
+        assert_eq!(s.unrolled_counter().values(), &[5.0, 9.0, 11.0, 13.0, 14.0]);
     }
 }

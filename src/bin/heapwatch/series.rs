@@ -1,12 +1,14 @@
 //! What the verbs over series share: where the series comes from, and how the answer is printed.
 
 use std::fs::File;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal, Read, Write};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use heapwatch::analyze::series::Series;
+use heapwatch::analyze::series::{Row, Series};
+use heapwatch::source::csv;
 use heapwatch::{Error, Result};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// How an answer is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -19,19 +21,59 @@ pub enum Format {
 /// Where a series comes from.
 #[derive(Debug, Args)]
 pub struct Input {
-    /// CSV with the header `timestamp,value[,load]`; `-` is standard input
-    #[arg(long, value_name = "FILE")]
-    pub input: PathBuf,
+    #[command(flatten)]
+    source: Source,
 }
 
+/// One of these must be given, and only one.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Source {
+    /// CSV with the header `timestamp,value[,load]`; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    input: Option<PathBuf>,
+}
+
+/// Rows as they are read.
+pub type Rows = Box<dyn Iterator<Item = Result<Row>>>;
+
 impl Input {
+    /// The whole series, repaired.
     pub fn read(&self) -> Result<Series> {
-        if self.input.as_os_str() == "-" {
-            return heapwatch::source::csv::read(io::stdin().lock(), "standard input");
+        let (reader, name) = self.open()?;
+        csv::read(reader, &name)
+    }
+
+    /// The rows one at a time, unrepaired, in constant memory.
+    pub fn rows(&self) -> Result<Rows> {
+        let (reader, name) = self.open()?;
+        Ok(Box::new(csv::rows(reader, &name)?))
+    }
+
+    fn open(&self) -> Result<(Box<dyn Read>, String)> {
+        match self.source.input.as_deref() {
+            None => Err(Error::cannot_read("the series", io::Error::other("no source is given; try --input FILE"))),
+            Some(path) if path.as_os_str() == "-" => Ok((Box::new(io::stdin()), "standard input".to_string())),
+            Some(path) => {
+                let name = path.display().to_string();
+                let file = File::open(path).map_err(|e| Error::cannot_read(&name, e))?;
+                let bytes = file.metadata().map_or(0, |m| m.len());
+                Ok((Box::new(progress(bytes).wrap_read(file)), name))
+            }
         }
-        let name = self.input.display().to_string();
-        let file = File::open(&self.input).map_err(|e| Error::cannot_read(&name, e))?;
-        heapwatch::source::csv::read(file, &name)
+    }
+}
+
+/// A bar on standard error when that is a terminal and the file takes noticeable time; hidden elsewhere.
+fn progress(bytes: u64) -> ProgressBar {
+    const NOTICEABLE_BYTES: u64 = 16 << 20;
+    if bytes < NOTICEABLE_BYTES {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::with_draw_target(Some(bytes), ProgressDrawTarget::stderr());
+    match ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {eta}") {
+        Ok(style) => bar.with_style(style).with_finish(indicatif::ProgressFinish::AndClear),
+        Err(_) => bar,
     }
 }
 
