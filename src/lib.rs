@@ -4,6 +4,8 @@
 pub mod analyze;
 pub mod collect;
 mod error;
+#[doc(hidden)]
+pub mod record;
 pub mod snapshot;
 pub mod source;
 
