@@ -88,7 +88,7 @@ pub struct Totals {
     pub allocations: u64,
     /// Frees, ever.
     pub frees: u64,
-    /// Allocations by size class: class `i` counts sizes from `2^(i-1)` up to `2^i - 1` bytes.
+    /// Allocations by size class: class `i` counts sizes from `2^i` up to `2^(i+1) - 1` bytes.
     pub allocations_by_class: Vec<u64>,
     /// The largest `live_bytes` that a tick has seen.
     pub peak_live_bytes: u64,
