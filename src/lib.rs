@@ -4,9 +4,12 @@
 pub mod analyze;
 pub mod collect;
 mod error;
-#[doc(hidden)]
+#[doc(hidden)] // Public for benchmarks and models only; no part of the API.
+#[allow(missing_docs)]
 pub mod record;
 pub mod snapshot;
 pub mod source;
 
 pub use error::{Error, Result};
+pub use record::allocator::HeapWatch;
+pub use record::scope::{InScope, ScopeGuard, ScopeId, scope, scope_operation};

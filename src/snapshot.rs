@@ -88,7 +88,7 @@ pub struct Totals {
     pub allocations: u64,
     /// Frees, ever.
     pub frees: u64,
-    /// Allocations by size class: class `i` counts sizes from `2^i` up to `2^(i+1) - 1` bytes.
+    /// Allocations by size class: class 0 counts sizes below 1 KiB, class `i` those from `2^(i+9)` to `2^(i+10) - 1` bytes.
     pub allocations_by_class: Vec<u64>,
     /// The largest `live_bytes` that a tick has seen.
     pub peak_live_bytes: u64,

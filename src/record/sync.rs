@@ -33,6 +33,18 @@ impl Counter {
         self.0.load(Ordering::Relaxed)
     }
 
+    /// The value, and all that was written before the [`release`](Counter::release) that stored it.
+    #[inline]
+    pub fn acquire(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// Only the one writer may call it.
+    #[inline]
+    pub fn release(&self, n: u64) {
+        self.0.store(n, Ordering::Release);
+    }
+
     /// Only the one writer may call it.
     #[inline]
     pub fn set(&self, n: u64) {
