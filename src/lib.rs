@@ -4,6 +4,7 @@
 pub mod analyze;
 pub mod collect;
 mod error;
+pub mod export;
 #[doc(hidden)] // Public for benchmarks and models only; no part of the API.
 #[allow(missing_docs)]
 pub mod record;

@@ -168,7 +168,7 @@ fn is_guard(mapping: &Mapping) -> bool {
 
 /// `5652b189b000-5652b189d000 r--p 00000000 fe:00 247282    /usr/bin/head`
 fn header(line: &[u8]) -> Option<Mapping> {
-    let line = std::str::from_utf8(line.trim_ascii_end()).map_or_else(|e| valid_part(line, &e), |whole| whole);
+    let line = std::str::from_utf8(line.trim_ascii_end()).unwrap_or_else(|e| valid_part(line, &e));
     let mut words = line.splitn(6, ' ');
     let (start, end) = words.next()?.split_once('-')?;
     let (start, end) = (u64::from_str_radix(start, 16).ok()?, u64::from_str_radix(end, 16).ok()?);
