@@ -1,6 +1,10 @@
-//! The few questions that no file answers: page size, clock tick, CPU time of the calling thread.
+//! The few system calls that no safe wrapper offers: page size, clock tick, CPU time of the calling thread, a file as memory.
 
+use std::fs::File;
+use std::io;
 use std::time::Duration;
+
+use memmap2::Mmap;
 
 /// Bytes in a page.
 pub fn page_bytes() -> u64 {
@@ -26,6 +30,13 @@ pub fn thread_cpu_time() -> Option<Duration> {
         return None;
     }
     Some(Duration::new(u64::try_from(time.tv_sec).ok()?, u32::try_from(time.tv_nsec).ok()?))
+}
+
+/// Maps a binary or debug file for reading. Its pages are the kernel's to drop and are no heap of ours.
+pub fn map_file(file: &File) -> io::Result<Mmap> {
+    // SAFETY: the mapping is private and read-only, and readers take every byte as untrusted. Binaries are replaced by
+    // renaming (the kernel refuses writes to a running one), so the pages stay; a reader checks the length before it reads.
+    unsafe { Mmap::map(file) }
 }
 
 #[cfg(test)]

@@ -1,0 +1,187 @@
+//! One readable name from what the binary has: the linkage name brings the path, `DW_AT_name` the generic arguments.
+//!
+//! Legacy mangling has the path with the parameters' letters (`alloc::vec::Vec<T,A>::push`), v0 mangling has everything,
+//! `line-tables-only` has the last segment with arguments and the file, from which the module path is told.
+
+use super::origin::Place;
+
+/// Longer names are cut: deeply nested futures reach many kilobytes.
+const MAX_NAME_BYTES: usize = 1024;
+
+/// Full name of a function; `None` when nothing is known of it.
+pub(super) fn full(linkage: Option<&str>, plain: Option<&str>, place: Option<&Place>) -> Option<String> {
+    let name = match (linkage.map(demangled), plain) {
+        (Some(path), _) if is_v0(linkage) => path,
+        (Some(path), Some(plain)) => with_arguments(path, plain),
+        (Some(path), None) => path,
+        (None, Some(plain)) => in_module(plain, place),
+        (None, None) => return None,
+    };
+    Some(cut(tidy(&name)))
+}
+
+fn is_v0(linkage: Option<&str>) -> bool {
+    linkage.is_some_and(|name| name.starts_with("_R"))
+}
+
+fn demangled(linkage: &str) -> String {
+    // The alternate form leaves the hash out.
+    let name = format!("{:#}", rustc_demangle::demangle(linkage));
+    unwrapped(&name).replace("::<", "<").replace("{{closure}}", "{closure}")
+}
+
+/// `<alloc::vec::Vec<T>>::push` is `alloc::vec::Vec<T>::push`; `<T as Trait>::f` stays.
+fn unwrapped(name: &str) -> String {
+    let Some(end) = name.strip_prefix('<').and_then(|rest| matching(rest)) else { return name.to_owned() };
+    let (inner, rest) = (&name[1..=end], &name[end + 2..]);
+    let has_trait = top_level(inner).any(|at| inner[at..].starts_with(" as "));
+    let is_path = inner.starts_with(|c: char| c.is_alphabetic() || c == '_') && !inner.starts_with("dyn ");
+    if has_trait || !is_path || inner.starts_with("impl ") { name.to_owned() } else { format!("{inner}{rest}") }
+}
+
+/// Position of the `>` that closes a bracket opened before `text`.
+fn matching(text: &str) -> Option<usize> {
+    let mut depth = 1usize;
+    let mut before = ' ';
+    for (at, c) in text.char_indices() {
+        match c {
+            '<' => depth += 1,
+            '>' if before != '-' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return Some(at);
+        }
+        before = c;
+    }
+    None
+}
+
+/// Byte positions outside all brackets.
+fn top_level(text: &str) -> impl Iterator<Item = usize> {
+    let mut depth = 0i32;
+    let mut before = ' ';
+    text.char_indices().filter_map(move |(at, c)| {
+        let outside = depth == 0;
+        match c {
+            '<' | '(' | '[' | '{' => depth += 1,
+            '>' if before == '-' => {}
+            '>' | ')' | ']' | '}' => depth -= 1,
+            _ => {}
+        }
+        before = c;
+        outside.then_some(at)
+    })
+}
+
+/// Splits `push<app::Session, alloc::alloc::Global>` into the base and its arguments.
+pub(super) fn split_arguments(name: &str) -> (&str, Vec<&str>) {
+    let Some(open) = name.find('<').filter(|&at| at > 0) else { return (name, Vec::new()) };
+    let inner = &name[open + 1..];
+    let Some(close) = matching(inner) else { return (name, Vec::new()) };
+    (&name[..open], list(&inner[..close]))
+}
+
+/// Splits a list at its top-level commas.
+pub(super) fn list(text: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let mut start = 0;
+    for at in top_level(text).filter(|&at| text[at..].starts_with(',')).collect::<Vec<_>>() {
+        parts.push(text[start..at].trim());
+        start = at + 1;
+    }
+    parts.push(text[start..].trim());
+    parts.retain(|part| !part.is_empty());
+    parts
+}
+
+/// Joins a legacy path with the arguments of the plain name: letters of a standard container are replaced, what is left
+/// goes to the end. Elsewhere the order of an impl's parameters is not known from the path, so all go to the end.
+fn with_arguments(path: String, plain: &str) -> String {
+    let (base, arguments) = split_arguments(plain);
+    let path = match path.rsplit_once("::") {
+        // `{closure#0}`, `{async_fn#0}` say more than the path's `{closure}`.
+        Some((head, "{closure}")) if base.starts_with('{') => format!("{head}::{base}"),
+        _ => path,
+    };
+    let standard = ["alloc::", "std::", "core::", "hashbrown::", "<alloc::", "<std::", "<core::", "<hashbrown::"];
+    let letters = if standard.iter().any(|s| path.starts_with(s)) { parameters(&path) } else { Vec::new() };
+    if letters.is_empty() || letters.len() > arguments.len() {
+        return append(path, &arguments);
+    }
+    let (bound, rest) = arguments.split_at(letters.len());
+    append(substituted(&path, &letters, bound), rest)
+}
+
+fn append(path: String, arguments: &[&str]) -> String {
+    if arguments.is_empty() { path } else { format!("{path}<{}>", arguments.join(", ")) }
+}
+
+/// The single-segment type parameters in a path, in order, each once: `T`, `A` of `Vec<T,A>`.
+fn parameters(path: &str) -> Vec<String> {
+    let mut letters: Vec<String> = Vec::new();
+    for (word, is_parameter) in words(path) {
+        if is_parameter && !letters.iter().any(|l| l == word) {
+            letters.push(word.to_owned());
+        }
+    }
+    letters
+}
+
+fn substituted(path: &str, letters: &[String], arguments: &[&str]) -> String {
+    let mut out = String::with_capacity(path.len() * 2);
+    let replacement = |word: &str| letters.iter().position(|l| l == word).and_then(|i| arguments.get(i).copied());
+    for (word, is_parameter) in words(path) {
+        out.push_str(replacement(word).filter(|_| is_parameter).unwrap_or(word));
+    }
+    out
+}
+
+/// Cuts a path into words and what stands between them, and marks the words that are a type parameter: within brackets, no
+/// part of a longer path, a single capital letter or one with a digit.
+fn words(path: &str) -> Vec<(&str, bool)> {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let mut pieces: Vec<(usize, &str)> = Vec::new();
+    let mut start = 0;
+    for (at, c) in path.char_indices() {
+        let previous = path[start..at].chars().next();
+        if previous.is_some_and(|p| is_word(p) != is_word(c)) {
+            pieces.push((start, &path[start..at]));
+            start = at;
+        }
+    }
+    pieces.push((start, &path[start..]));
+    let marked = pieces.into_iter().map(|(at, word)| {
+        let alone = !path[..at].ends_with("::") && !path[at + word.len()..].starts_with("::");
+        let capital = word.starts_with(|c: char| c.is_ascii_uppercase()) && word.len() <= 2;
+        (word, at > 0 && alone && capital)
+    });
+    marked.collect()
+}
+
+fn in_module(plain: &str, place: Option<&Place>) -> String {
+    let Some(place) = place else { return plain.to_owned() };
+    let krate = place.krate.as_deref().unwrap_or_default();
+    let parts = [krate, place.module.as_str(), plain];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("::")
+}
+
+/// Leaves out arguments that are always the same: the global allocator, the default hasher.
+fn tidy(name: &str) -> String {
+    let mut tidy = name.to_owned();
+    for noise in ["alloc::alloc::Global", "std::hash::random::RandomState"].into_iter().filter(|n| name.contains(n)) {
+        for (written, kept) in [(", @", ""), (",@", ""), ("<@>", ""), ("<@, ", "<"), ("<@,", "<")] {
+            tidy = tidy.replace(&written.replace('@', noise), kept);
+        }
+    }
+    tidy
+}
+
+fn cut(mut name: String) -> String {
+    if name.len() > MAX_NAME_BYTES {
+        let end = (0..=MAX_NAME_BYTES).rev().find(|&at| name.is_char_boundary(at)).unwrap_or(0);
+        name.truncate(end);
+        name.push('…');
+    }
+    name
+}

@@ -1,0 +1,236 @@
+//! Whose code a frame is: told from its source file where the debug information has one, else from its name.
+//!
+//! Cargo keeps dependencies in a registry or in git checkouts, the compiler remaps the standard library under
+//! `/rustc/<hash>/library`, vendored crates live in `vendor/`; what is elsewhere is the service's own source tree.
+
+use super::dwarf::UnitOrigin;
+use crate::snapshot::Origin;
+
+/// What a source file says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) origin: Origin,
+    pub(super) krate: Option<String>,
+    /// Module path within the crate: `collections::vec_deque`, empty at the root.
+    pub(super) module: String,
+}
+
+/// `hashbrown` is the standard library's map, and a container where a service uses it directly.
+const STD_CRATES: [&str; 8] =
+    ["std", "core", "alloc", "proc_macro", "test", "hashbrown", "panic_unwind", "compiler_builtins"];
+
+/// Allocators and their bindings: whatever they do, they do it on behalf of a caller.
+const ALLOCATOR_CRATES: [&str; 12] = [
+    "heapwatch",
+    "mimalloc",
+    "libmimalloc_sys",
+    "tikv_jemallocator",
+    "tikv_jemalloc_sys",
+    "jemallocator",
+    "jemalloc_sys",
+    "snmalloc_rs",
+    "snmalloc_sys",
+    "rpmalloc",
+    "rpmalloc_sys",
+    "tcmalloc",
+];
+
+const ALLOCATOR_SYMBOLS: [&str; 12] = [
+    "malloc",
+    "calloc",
+    "realloc",
+    "free",
+    "posix_memalign",
+    "aligned_alloc",
+    "memalign",
+    "reallocarray",
+    "cfree",
+    "_int_malloc",
+    "valloc",
+    "malloc_usable_size",
+];
+
+const ALLOCATOR_PREFIXES: [&str; 9] =
+    ["__rust_alloc", "__rust_realloc", "__rust_dealloc", "__rust_no_alloc", "__rdl_", "__rg_", "mi_", "_mi_", "_rjem_"];
+
+/// Code that runs before `main` or a thread's closure.
+const START_SYMBOLS: [&str; 9] = [
+    "_start",
+    "main",
+    "__libc_start_main",
+    "__libc_start_call_main",
+    "__libc_start_main_impl",
+    "start_thread",
+    "clone",
+    "clone3",
+    "__clone",
+];
+
+/// The standard library's own modules that hand memory out.
+const STD_ALLOCATOR_FILES: [&str; 4] =
+    ["alloc/src/alloc.rs", "core/src/alloc/", "std/src/alloc.rs", "std/src/sys/alloc/"];
+
+/// Crate, origin and module of a source file. `None` for what is no Rust source.
+pub(super) fn of_file(path: &str, unit: &UnitOrigin) -> Option<Place> {
+    path.ends_with(".rs").then(|| {
+        std_file(path)
+            .or_else(|| after(path, "/registry/src/").map(|rest| packaged(skip_component(rest))))
+            .or_else(|| after(path, "/git/checkouts/").map(|rest| packaged(skip_component(skip_component(rest)))))
+            .or_else(|| after(path, "/vendor/").or_else(|| path.strip_prefix("vendor/")).map(packaged))
+            .or_else(|| versioned(path))
+            .unwrap_or_else(|| own(path, unit))
+    })
+}
+
+fn std_file(path: &str) -> Option<Place> {
+    if let Some(rest) = after(path, "/rust/deps/") {
+        return Some(Place { origin: Origin::Std, ..packaged(rest) });
+    }
+    let library = after(path, "/library/").filter(|_| path.starts_with("/rustc/") || path.contains("/rustlib/src/"))?;
+    let (krate, _) = library.split_once('/')?;
+    let krate = match krate {
+        "stdarch" | "portable-simd" => "core",
+        "backtrace" => "std",
+        other => other,
+    };
+    let hands_out_memory = STD_ALLOCATOR_FILES.iter().any(|file| library.starts_with(file));
+    let origin = if hands_out_memory { Origin::Allocator } else { Origin::Std };
+    Some(Place { origin, krate: Some(krate.to_owned()), module: module_path(library).to_owned_module() })
+}
+
+/// `tokio-1.40.0/src/runtime/task.rs`, or the same without a version.
+fn packaged(rest: &str) -> Place {
+    let package = package_of(rest).unwrap_or_else(|| rest.split('/').next().unwrap_or(rest));
+    dependency(crate_name(package), module_path(rest))
+}
+
+fn dependency(krate: String, module: ModulePath<'_>) -> Place {
+    let origin = if is_allocator_crate(&krate) { Origin::Allocator } else { Origin::Dependency };
+    Place { origin, krate: Some(krate), module: module.to_owned_module() }
+}
+
+/// Trimmed or remapped paths keep the package directory with its version.
+fn versioned(path: &str) -> Option<Place> {
+    let package = package_of(path)?;
+    (crate_name(package).len() < package.len()).then(|| dependency(crate_name(package), module_path(path)))
+}
+
+fn own(path: &str, unit: &UnitOrigin) -> Place {
+    let below = relative(path, unit);
+    let root = unit.root_file.as_deref().map(|file| relative(file, unit));
+    let same_package = root.is_some_and(|root| package_root(root) == package_root(below));
+    let by_directory = package_of(below).map(crate_name);
+    let krate = if same_package { unit.krate.clone().or(by_directory) } else { by_directory.or(unit.krate.clone()) };
+    Place { origin: of_own_code(krate.as_deref()), krate, module: module_path(below).to_owned_module() }
+}
+
+/// The path below the unit's directory, where it lies there.
+pub(super) fn relative<'p>(path: &'p str, unit: &UnitOrigin) -> &'p str {
+    let below = unit.directory.as_deref().and_then(|directory| path.strip_prefix(directory));
+    below.map_or(path, |rest| rest.trim_start_matches('/'))
+}
+
+/// Origin by the demangled name alone; `main_crate` is the program's own crate, where it is known.
+pub(super) fn of_name(function: &str, krate: Option<&str>, main_crate: Option<&str>) -> Origin {
+    match krate {
+        None => of_c_symbol(function),
+        // Private traits of the standard library, implemented for everybody's types.
+        Some(_) if function.contains(" as alloc::vec::") || function.contains(" as alloc::slice::") => Origin::Std,
+        Some("alloc") if function.starts_with("alloc::alloc::") => Origin::Allocator,
+        Some("__rustc") => of_c_symbol(function.trim_start_matches("__rustc::")),
+        Some(name) if is_allocator_crate(name) => Origin::Allocator,
+        Some(name) if STD_CRATES.contains(&name) => Origin::Std,
+        Some(name) if main_crate == Some(name) => Origin::Application,
+        Some(_) => Origin::Dependency,
+    }
+}
+
+/// Origin of code in the service's own tree: an allocator that lives there is still an allocator.
+pub(super) fn of_own_code(krate: Option<&str>) -> Origin {
+    if krate.is_some_and(is_allocator_crate) { Origin::Allocator } else { Origin::Application }
+}
+
+fn of_c_symbol(name: &str) -> Origin {
+    let name = name.split('@').next().unwrap_or(name);
+    let allocates =
+        ALLOCATOR_SYMBOLS.contains(&name) || ALLOCATOR_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+    match () {
+        () if allocates => Origin::Allocator,
+        () if name.starts_with("__rust") || START_SYMBOLS.contains(&name) => Origin::Std,
+        () => Origin::Unknown,
+    }
+}
+
+fn is_allocator_crate(name: &str) -> bool {
+    ALLOCATOR_CRATES.contains(&name)
+}
+
+/// The crate at the head of a demangled path: of `<app::Store as Trait>::get` it is `app`.
+pub(super) fn crate_of_name(function: &str) -> Option<&str> {
+    let path = function.trim_start_matches(['<', '&', '*', '(', '[']);
+    let path = path.trim_start_matches("mut ").trim_start_matches("const ").trim_start_matches("dyn ");
+    let (head, rest) = path.split_once("::")?;
+    let is_path = !head.is_empty() && head.chars().all(|c| c.is_alphanumeric() || c == '_') && !rest.is_empty();
+    // A bare type parameter at the head (`<T as core::convert::Into<U>>::into`) leaves the crate to the trait.
+    is_path.then_some(head).or_else(|| crate_of_name(path.split_once(" as ")?.1))
+}
+
+/// `serde-json-1.0.2` and `serde-json` are the crate `serde_json`.
+fn crate_name(package: &str) -> String {
+    let version = package.match_indices('-').find(|(at, _)| is_version(&package[at + 1..]));
+    version.map_or(package, |(at, _)| &package[..at]).replace('-', "_")
+}
+
+fn is_version(text: &str) -> bool {
+    let mut parts = text.splitn(3, '.');
+    let mut number = || parts.next().is_some_and(|p| !p.is_empty() && p.starts_with(|c: char| c.is_ascii_digit()));
+    number() && number() && number()
+}
+
+fn after<'p>(path: &'p str, marker: &str) -> Option<&'p str> {
+    path.rfind(marker).and_then(|at| path.get(at + marker.len()..))
+}
+
+fn skip_component(path: &str) -> &str {
+    path.split_once('/').map_or(path, |(_, rest)| rest)
+}
+
+/// The directory that holds `src/`.
+fn package_of(path: &str) -> Option<&str> {
+    let root = package_root(path).trim_end_matches('/');
+    root.rsplit('/').next().filter(|name| !name.is_empty())
+}
+
+/// Up to the directory of sources: `crates/store/` of `crates/store/src/lib.rs`.
+fn package_root(path: &str) -> &str {
+    source_root(path).map_or("", |(root, _)| root)
+}
+
+/// Splits at the last directory of sources into the package's root and the rest.
+fn source_root(path: &str) -> Option<(&str, &str)> {
+    ["src/", "examples/", "benches/", "tests/"].iter().find_map(|directory| {
+        let at = path.match_indices(directory).filter(|(at, _)| *at == 0 || path[..*at].ends_with('/')).last()?.0;
+        Some((&path[..at], &path[at + directory.len()..]))
+    })
+}
+
+/// A file below the directory of sources.
+struct ModulePath<'p>(&'p str);
+
+fn module_path(path: &str) -> ModulePath<'_> {
+    ModulePath(
+        source_root(path).filter(|(root, _)| path[root.len()..].starts_with("src/")).map_or("", |(_, rest)| rest),
+    )
+}
+
+impl ModulePath<'_> {
+    fn to_owned_module(&self) -> String {
+        let stem = self.0.trim_end_matches(".rs");
+        let stem = stem.strip_suffix("/mod").unwrap_or(stem);
+        match stem {
+            "lib" | "main" | "mod" => String::new(),
+            target if target.starts_with("bin/") => String::new(),
+            module => module.replace('/', "::"),
+        }
+    }
+}
