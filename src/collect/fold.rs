@@ -92,7 +92,7 @@ fn id(frames: &[Frame], type_name: Option<&str>) -> u64 {
     if names.is_empty() {
         names = without_recursion(frames.iter().filter(|frame| frame.origin != Origin::Allocator));
     }
-    names.iter().map(String::as_str).chain(type_name).fold(FNV_OFFSET, |hash, name| fnv(hash, name))
+    names.iter().map(String::as_str).chain(type_name).fold(FNV_OFFSET, fnv)
 }
 
 fn without_recursion<'f>(frames: impl Iterator<Item = &'f Frame>) -> Vec<String> {

@@ -38,10 +38,12 @@ impl Sample {
         assert!(output.status.success());
         let text = String::from_utf8(output.stdout).unwrap();
         let hex = |text: &str| u64::from_str_radix(text, 16).unwrap();
+        let address = |text: &str| usize::from_str_radix(text, 16).unwrap();
         let line = |label: &str| text.lines().find_map(|line| line.strip_prefix(label)).unwrap().trim().to_owned();
-        let bias = hex(line("maps ").split('-').next().unwrap());
-        let end = hex(line("last ").split(['-', ' ']).nth(1).unwrap());
-        let module = Module { path: binary, bias, start: bias, end, build_id: None, main: false };
+        let bias = address(line("maps ").split('-').next().unwrap());
+        let end = address(line("last ").split(['-', ' ']).nth(1).unwrap());
+        let module =
+            Module { path: binary, bias, start: bias, end, file_offset: 0, build_id: Vec::new(), is_main: false };
         let stacks = text.lines().filter(|line| !line.starts_with("maps ") && !line.starts_with("last "));
         let stacks = stacks.map(|line| {
             let mut words = line.split(' ');

@@ -71,10 +71,11 @@ impl Image {
     pub(super) fn each_function<'a>(&'a self, mut found: impl FnMut(Symbol<'a>)) {
         let Some(elf) = self.elf() else { return };
         let mut take = |name: object::Result<&'a str>, kind: SymbolKind, begin: u64, size: u64| {
-            if kind == SymbolKind::Text && begin != 0 {
-                if let Ok(name) = name {
-                    found(Symbol { name, begin, size });
-                }
+            if let Ok(name) = name
+                && kind == SymbolKind::Text
+                && begin != 0
+            {
+                found(Symbol { name, begin, size });
             }
         };
         if elf.symbol_table().is_some() {

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use super::image::Image;
-use super::module::Module;
+use crate::record::stack::Module;
 
 /// Where distributions and debuggers keep separate debug files.
 const DEBUG_ROOT: &str = "/usr/lib/debug";
@@ -42,9 +42,11 @@ impl Files {
 
 /// The program is read through `/proc/self/exe`: that is the running file even after a deploy replaced it on disk.
 fn open_binary(module: &Module) -> Option<Image> {
-    let running = module.main.then(|| Path::new("/proc/self/exe"));
+    let running = module.is_main.then(|| Path::new("/proc/self/exe"));
     let candidates = running.into_iter().chain([module.path.as_path()]);
-    candidates.filter_map(Image::open).find(|image| module.build_id.is_none() || image.build_id() == module.build_id)
+    candidates
+        .filter_map(Image::open)
+        .find(|image| module.build_id.is_empty() || image.build_id().as_deref() == Some(&*module.build_id))
 }
 
 fn open_debug(binary: &Image, path: &Path) -> Option<Image> {

@@ -11,7 +11,6 @@ mod cache;
 mod dwarf;
 mod image;
 mod locate;
-mod module;
 mod names;
 mod origin;
 mod program;
@@ -20,7 +19,7 @@ pub mod types;
 
 use std::sync::Arc;
 
-pub use module::Module;
+pub use crate::record::stack::Module;
 
 use self::cache::{Generations, Strings};
 use self::program::{Program, Wanted};
@@ -80,7 +79,7 @@ impl Symbolizer {
     /// Frames of the call that returns to `return_address`, innermost inlined first; at least one frame. Looks names up
     /// if they are not cached, however much that walks: on a tick call [`Symbolizer::resolve_budgeted`] before.
     pub fn resolve(&mut self, return_address: u64, modules: &[Module]) -> Arc<[Frame]> {
-        let Some(module) = modules.iter().find(|m| m.contains(return_address.wrapping_sub(1))) else {
+        let Some(module) = module_of(return_address, modules) else {
             return [nameless(return_address, None)].into();
         };
         let id = self.identify(module);
@@ -134,7 +133,7 @@ impl Symbolizer {
     fn missing(&mut self, addresses: &[u64], modules: &[Module]) -> Vec<(usize, u64)> {
         let mut missing = Vec::new();
         for &address in addresses {
-            let Some(module) = modules.iter().find(|m| m.contains(address.wrapping_sub(1))) else { continue };
+            let Some(module) = module_of(address, modules) else { continue };
             let key = (self.identify(module), address);
             if !self.frames.contains(&key) {
                 missing.push(key);
@@ -159,7 +158,7 @@ impl Symbolizer {
     fn look_up(&mut self, id: usize, addresses: &[u64], work: &mut usize) -> usize {
         self.ticks_since_new = 0;
         let Some(known) = self.known.get_mut(id) else { return 0 };
-        let bias = known.module.bias;
+        let bias = known.module.bias as u64;
         let wanted = |&return_address: &u64| Wanted {
             return_address,
             lookup: return_address.wrapping_sub(1).wrapping_sub(bias),
@@ -205,11 +204,21 @@ impl State {
     }
 }
 
+/// The module whose code the call is in; a call can be a function's last instruction.
+fn module_of(return_address: u64, modules: &[Module]) -> Option<&Module> {
+    let call = usize::try_from(return_address).ok()?.checked_sub(1)?;
+    modules.iter().find(|module| (module.start..module.end).contains(&call))
+}
+
 /// A frame that has an address and no name.
 fn nameless(return_address: u64, module: Option<&Module>) -> Frame {
     let function = match module {
-        Some(module) => format!("{}+{:#x}", module.name(), return_address.wrapping_sub(module.bias)),
+        Some(module) => format!("{}+{:#x}", file_name(module), return_address.wrapping_sub(module.bias as u64)),
         None => format!("{return_address:#x}"),
     };
     Frame { function: function.into(), address: return_address, ..Frame::default() }
+}
+
+fn file_name(module: &Module) -> String {
+    module.path.file_name().map_or_else(|| "[unknown]".to_owned(), |name| name.to_string_lossy().into_owned())
 }

@@ -32,7 +32,7 @@ fn demangled(linkage: &str) -> String {
 
 /// `<alloc::vec::Vec<T>>::push` is `alloc::vec::Vec<T>::push`; `<T as Trait>::f` stays.
 fn unwrapped(name: &str) -> String {
-    let Some(end) = name.strip_prefix('<').and_then(|rest| matching(rest)) else { return name.to_owned() };
+    let Some(end) = name.strip_prefix('<').and_then(matching) else { return name.to_owned() };
     let (inner, rest) = (&name[1..=end], &name[end + 2..]);
     let has_trait = top_level(inner).any(|at| inner[at..].starts_with(" as "));
     let is_path = inner.starts_with(|c: char| c.is_alphabetic() || c == '_') && !inner.starts_with("dyn ");

@@ -7,8 +7,8 @@ use super::cache::Strings;
 use super::dwarf::{Dwarf, FunctionIndex, Located, RawFrame, UnitIndex, UnitOrigin};
 use super::image::{Image, Symbol};
 use super::locate::Files;
-use super::module::Module;
 use super::{names, origin, symtab};
+use crate::record::stack::Module;
 use crate::snapshot::{Frame, Origin};
 
 /// A module's files and what is remembered of them.
