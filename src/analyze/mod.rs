@@ -4,3 +4,4 @@ pub mod resample;
 pub mod season;
 pub mod series;
 pub mod trend;
+pub mod sizing;

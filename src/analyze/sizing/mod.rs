@@ -1,0 +1,4 @@
+pub mod histogram;
+pub mod krr;
+pub mod usage;
+pub mod vpa;
