@@ -3,5 +3,5 @@
 pub mod resample;
 pub mod season;
 pub mod series;
-pub mod trend;
 pub mod sizing;
+pub mod trend;
