@@ -294,7 +294,14 @@ impl<A: GlobalAlloc> HeapWatch<A> {
 
     /// The page map has no room for the block: makes it a plain one again.
     #[cold]
-    unsafe fn without_padding(&self, inner: *mut u8, offset: usize, kept: usize, padded: Layout, size: usize) -> *mut u8 {
+    unsafe fn without_padding(
+        &self,
+        inner: *mut u8,
+        offset: usize,
+        kept: usize,
+        padded: Layout,
+        size: usize,
+    ) -> *mut u8 {
         // SAFETY: both ranges lie in the inner block of size + PAGE − 1 bytes.
         unsafe { ptr::copy(inner.wrapping_add(offset), inner, kept) };
         // SAFETY: the inner block and its layout; shrinking.

@@ -22,7 +22,8 @@ pub fn set_bound(bytes: u64) {
 /// Zeroed memory, page-aligned, resident when touched; `None` when the bound or the kernel refuses.
 pub fn map(bytes: usize) -> Option<NonNull<u8>> {
     let before = MAPPED_BYTES.fetch_add(bytes as u64, Ordering::Relaxed);
-    let got = if before.saturating_add(bytes as u64) > REFUSE_ABOVE.load(Ordering::Relaxed) { None } else { system(bytes) };
+    let got =
+        if before.saturating_add(bytes as u64) > REFUSE_ABOVE.load(Ordering::Relaxed) { None } else { system(bytes) };
     if got.is_none() {
         MAPPED_BYTES.fetch_sub(bytes as u64, Ordering::Relaxed);
     }

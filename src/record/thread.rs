@@ -378,7 +378,9 @@ fn claim(internal: bool) -> Option<&'static Block> {
     };
     block.internal.store(internal, Ordering::Relaxed);
     block.claimed.store(true, Ordering::Relaxed);
-    for counter in [&block.armed_epoch, &block.thread_id, &block.scope, &block.tag, &block.stack_known, &block.exit_rounds] {
+    for counter in
+        [&block.armed_epoch, &block.thread_id, &block.scope, &block.tag, &block.stack_known, &block.exit_rounds]
+    {
         counter.set(0);
     }
     block.nested.iter().for_each(|n| n.set(0));

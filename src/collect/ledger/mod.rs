@@ -15,7 +15,7 @@ use std::fs::File;
 use std::time::{Duration, Instant};
 
 use self::growth::{History, Point};
-use self::smaps::{Mappings, Region};
+use self::smaps::{Kind, Mappings, Region};
 use crate::collect::process::root::ProcRoot;
 use crate::snapshot::{Ledger, ProcessMemory};
 
@@ -107,50 +107,57 @@ struct Split {
 }
 
 fn split(mappings: &Mappings, heap: &HeapView<'_>) -> Split {
-    let allocator = allocators_part(&mappings.anonymous, heap.blocks);
-    let anonymous: u64 = mappings.anonymous.iter().map(|region| region.resident_bytes).sum();
+    let Anonymous { allocators, untouched, stacks, rest } = attribute(&mappings.anonymous, heap.blocks);
     // What is certainly not resident cannot be the live part of what is.
-    let live_heap = heap.live_bytes.saturating_sub(allocator.untouched_bytes).min(anonymous);
+    let live_heap = heap.live_bytes.saturating_sub(untouched).min(allocators + rest);
     // Live bytes beyond the attributed mappings lie in mappings that no sample has hit.
-    let allocators = allocator.resident_bytes.max(live_heap);
-    let own = heap.own_mapped_bytes.min(anonymous - allocators);
+    let beyond = live_heap.saturating_sub(allocators);
+    let own = heap.own_mapped_bytes.min(rest - beyond);
     Split {
         live_heap,
-        allocator_overhead: allocators - live_heap,
-        stacks: mappings.stack_bytes,
+        allocator_overhead: allocators + beyond - live_heap,
+        stacks,
         mapped_files: mappings.file_bytes,
         own,
-        anonymous_other: anonymous - allocators - own,
+        anonymous_other: rest - beyond - own,
     }
 }
 
+/// Resident anonymous bytes by whose they are, and bytes of blocks that are not resident.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct AllocatorsPart {
-    resident_bytes: u64,
-    untouched_bytes: u64,
+struct Anonymous {
+    allocators: u64,
+    untouched: u64,
+    stacks: u64,
+    rest: u64,
 }
 
 /// The regions with a sampled block are the allocator's. Where the blocks alone are larger than what is resident, the
 /// difference was never touched, or swapped out.
-fn allocators_part(regions: &[Region], blocks: &[LiveBlock]) -> AllocatorsPart {
+fn attribute(regions: &[Region], blocks: &[LiveBlock]) -> Anonymous {
     let mut sampled: Vec<Option<u64>> = vec![None; regions.len()];
-    let mut part = AllocatorsPart::default();
+    let mut sums = Anonymous::default();
     for block in blocks {
         match region_of(regions, block.address).and_then(|i| sampled.get_mut(i)) {
             Some(bytes) => *bytes = Some(bytes.unwrap_or(0).saturating_add(block.bytes)),
             // A mapping without a resident page is not among the regions.
-            None => part.untouched_bytes = part.untouched_bytes.saturating_add(block.bytes),
+            None => sums.untouched = sums.untouched.saturating_add(block.bytes),
         }
     }
     let none_sampled = sampled.iter().all(Option::is_none);
     for (region, bytes) in regions.iter().zip(sampled) {
-        if bytes.is_some() || (none_sampled && region.is_brk) {
-            part.resident_bytes += region.resident_bytes;
-            let untouched = bytes.unwrap_or(0).saturating_sub(region.resident_bytes);
-            part.untouched_bytes = part.untouched_bytes.saturating_add(untouched);
+        let resident = region.resident_bytes;
+        match (bytes, region.kind) {
+            (Some(bytes), _) => {
+                sums.allocators += resident;
+                sums.untouched = sums.untouched.saturating_add(bytes.saturating_sub(resident));
+            }
+            (None, Kind::Brk) if none_sampled => sums.allocators += resident,
+            (None, Kind::Stack) => sums.stacks += resident,
+            (None, Kind::Brk | Kind::Plain) => sums.rest += resident,
         }
     }
-    part
+    sums
 }
 
 fn region_of(regions: &[Region], address: u64) -> Option<usize> {

@@ -22,7 +22,18 @@ const RESIDENT_BOUND_BYTES: u64 = 1 << 44;
 /// A line longer than this is cut: paths have at most 4,096 bytes.
 const LINE_BOUND_BYTES: usize = 8 << 10;
 
-/// A stretch of anonymous memory that is not a stack.
+/// What an anonymous mapping looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The kernel's heap (`brk`).
+    Brk,
+    /// A thread's stack, unless a heap block lies in it: older kernels merge a stack with heap right above it.
+    Stack,
+    /// Anything else.
+    Plain,
+}
+
+/// A stretch of anonymous memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Region {
     /// First address.
@@ -31,8 +42,8 @@ pub struct Region {
     pub end: u64,
     /// Resident bytes.
     pub resident_bytes: u64,
-    /// The kernel's heap (`brk`).
-    pub is_brk: bool,
+    /// What it looks like.
+    pub kind: Kind,
 }
 
 /// Where the resident memory is, by kind of mapping.
@@ -40,11 +51,9 @@ pub struct Region {
 pub struct Mappings {
     /// All resident bytes.
     pub resident_bytes: u64,
-    /// Of stacks.
-    pub stack_bytes: u64,
     /// Of files and shared memory, with the private copies of their pages.
     pub file_bytes: u64,
-    /// Everything else, by ascending address.
+    /// Everything else that has a resident page, by ascending address.
     pub anonymous: Vec<Region>,
     /// A bound was hit: mappings are missing.
     pub is_partial: bool,
@@ -134,13 +143,11 @@ impl<'a> Parser<'a> {
         let Some(mapping) = self.current.take() else { return };
         let (resident, sums) = (mapping.resident_bytes, &mut self.mappings);
         sums.resident_bytes = sums.resident_bytes.saturating_add(resident);
-        if is_stack(&mapping, self.guard_end, self.stack_addresses) {
-            sums.stack_bytes = sums.stack_bytes.saturating_add(resident);
-        } else if mapping.name == Name::File || mapping.is_shared {
+        if mapping.name == Name::File || mapping.is_shared {
             sums.file_bytes = sums.file_bytes.saturating_add(resident);
         } else if resident > 0 {
-            let Mapping { start, end, .. } = mapping;
-            sums.anonymous.push(Region { start, end, resident_bytes: resident, is_brk: mapping.name == Name::Brk });
+            let kind = kind(&mapping, self.guard_end, self.stack_addresses);
+            sums.anonymous.push(Region { start: mapping.start, end: mapping.end, resident_bytes: resident, kind });
         }
         self.guard_end = is_guard(&mapping).then_some(mapping.end);
     }
@@ -155,10 +162,15 @@ impl<'a> Parser<'a> {
 
 /// The main thread's stack has a name. Other stacks are plain anonymous mappings, told by the guard directly below or
 /// by an address that the caller knows.
-fn is_stack(mapping: &Mapping, guard_end: Option<u64>, known: &[u64]) -> bool {
-    let plain = mapping.name == Name::None && mapping.is_readable && mapping.is_writable && !mapping.is_shared;
+fn kind(mapping: &Mapping, guard_end: Option<u64>, known: &[u64]) -> Kind {
+    let looks_plain = mapping.name == Name::None && mapping.is_readable && mapping.is_writable;
     let has_known = || known.iter().any(|address| (mapping.start..mapping.end).contains(address));
-    mapping.name == Name::Stack || (plain && (guard_end == Some(mapping.start) || has_known()))
+    match mapping.name {
+        Name::Brk => Kind::Brk,
+        Name::Stack => Kind::Stack,
+        _ if looks_plain && (guard_end == Some(mapping.start) || has_known()) => Kind::Stack,
+        _ => Kind::Plain,
+    }
 }
 
 fn is_guard(mapping: &Mapping) -> bool {
@@ -225,8 +237,12 @@ Rss:                   4 kB
 Rss:                   3 kB
 ";
 
-    fn region(start: u64, end: u64, resident_bytes: u64, is_brk: bool) -> Region {
-        Region { start, end, resident_bytes, is_brk }
+    fn region(start: u64, end: u64, resident_bytes: u64, kind: Kind) -> Region {
+        Region { start, end, resident_bytes, kind }
+    }
+
+    fn stack_bytes(mappings: &Mappings) -> u64 {
+        mappings.anonymous.iter().filter(|r| r.kind == Kind::Stack).map(|r| r.resident_bytes).sum()
     }
 
     #[test]
@@ -234,9 +250,13 @@ Rss:                   3 kB
         let got = read(SMAPS.as_bytes(), &[]).unwrap();
         let want = Mappings {
             resident_bytes: 87 << 10,
-            stack_bytes: 23 << 10,
             file_bytes: 12 << 10,
-            anonymous: vec![region(0x5000, 0x9000, 12 << 10, true), region(0x20000, 0x30000, 40 << 10, false)],
+            anonymous: vec![
+                region(0x5000, 0x9000, 12 << 10, Kind::Brk),
+                region(0x11000, 0x20000, 20 << 10, Kind::Stack),
+                region(0x20000, 0x30000, 40 << 10, Kind::Plain),
+                region(0x7f0000, 0x7f1000, 3 << 10, Kind::Stack),
+            ],
             is_partial: false,
         };
         assert_eq!(got, want);
@@ -244,7 +264,7 @@ Rss:                   3 kB
 
     #[test]
     fn a_known_address_makes_a_stack() {
-        assert_eq!(read(SMAPS.as_bytes(), &[0x2fff8]).unwrap().stack_bytes, 63 << 10);
+        assert_eq!(stack_bytes(&read(SMAPS.as_bytes(), &[0x2fff8]).unwrap()), 63 << 10);
     }
 
     #[test]
@@ -292,6 +312,6 @@ Rss:                   3 kB
         let got = read(std::fs::File::open("/proc/self/smaps").unwrap(), &[]).unwrap();
         drop(stop);
         thread.join().unwrap();
-        assert!(got.stack_bytes >= 512 << 10, "{got:?}");
+        assert!(stack_bytes(&got) >= 512 << 10, "{got:?}");
     }
 }

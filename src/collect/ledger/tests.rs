@@ -2,18 +2,18 @@ use super::*;
 
 const MIB: u64 = 1 << 20;
 
-fn region(start: u64, size: u64, resident_bytes: u64, is_brk: bool) -> Region {
-    Region { start, end: start + size, resident_bytes, is_brk }
+fn region(start: u64, size: u64, resident_bytes: u64, kind: Kind) -> Region {
+    Region { start, end: start + size, resident_bytes, kind }
 }
 
 fn mappings() -> Mappings {
     let anonymous = vec![
-        region(100 * MIB, 40 * MIB, 30 * MIB, true),
-        region(200 * MIB, 20 * MIB, 20 * MIB, false),
-        region(300 * MIB, 1024 * MIB, 5 * MIB, false),
+        region(100 * MIB, 40 * MIB, 30 * MIB, Kind::Brk),
+        region(200 * MIB, 20 * MIB, 20 * MIB, Kind::Plain),
+        region(300 * MIB, 1024 * MIB, 5 * MIB, Kind::Plain),
+        region(9000 * MIB, 8 * MIB, 2 * MIB, Kind::Stack),
     ];
-    let (stack_bytes, file_bytes) = (2 * MIB, 8 * MIB);
-    Mappings { resident_bytes: 65 * MIB, stack_bytes, file_bytes, anonymous, is_partial: false }
+    Mappings { resident_bytes: 65 * MIB, file_bytes: 8 * MIB, anonymous, is_partial: false }
 }
 
 fn sum(s: &Split) -> u64 {
@@ -50,6 +50,27 @@ fn memory_asked_for_and_never_touched_is_not_taken_for_resident() {
     // 1010 live − 995 that the second block has beyond its 5 resident − 7 in a mapping without resident pages.
     assert_eq!((got.live_heap, got.allocator_overhead, got.anonymous_other), (8 * MIB, 27 * MIB, 20 * MIB));
     assert_eq!(got.ledger(1010 * MIB, 65 * MIB).live_heap_not_resident, Some(1002 * MIB));
+}
+
+#[test]
+fn a_stack_with_a_heap_block_in_it_is_heap_that_was_merged_with_it() {
+    let blocks = [block(9001 * MIB, MIB)];
+    let heap = HeapView { live_bytes: MIB, blocks: &blocks, ..HeapView::default() };
+    let got = split(&mappings(), &heap);
+    assert_eq!((got.stacks, got.live_heap, got.allocator_overhead), (0, MIB, MIB));
+}
+
+#[test]
+fn a_real_mapping_is_unexplained_until_a_block_lies_in_it() {
+    let mut mapping = memmap2::MmapMut::map_anon(64 << 20).unwrap();
+    mapping.fill(1);
+    let address = mapping.as_ptr() as u64 + 4096;
+    let ledger = |blocks: &[LiveBlock]| {
+        let heap = HeapView { live_bytes: MIB, blocks, ..HeapView::default() };
+        LedgerKeeper::new(ProcRoot::default()).update(Instant::now(), 0.0, &heap, &ProcessMemory::default()).clone()
+    };
+    assert!(ledger(&[block(0x1000, 1)]).anonymous_other.unwrap() >= 63 * MIB);
+    assert!(ledger(&[block(address, 4096)]).allocator_overhead.unwrap() >= 63 * MIB);
 }
 
 #[test]

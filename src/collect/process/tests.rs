@@ -131,3 +131,45 @@ fn the_process_that_runs_this_is_seen() {
     let start = m.start_time_s.unwrap();
     assert!(start < now + 2.0 && start > now - 7.0 * 86_400.0, "started {start}, now {now}");
 }
+
+/// Every parser on 20,000 seeded mutations of what it should read: cut, bytes changed, pieces doubled.
+#[test]
+fn no_mutation_of_a_kernel_file_makes_a_parser_panic() {
+    let mut state = 20_260_117u64;
+    let mut random = |below: usize| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 33) as usize % below.max(1)
+    };
+    for round in 0..20_000 {
+        let mut text = HYBRID[round % HYBRID.len()].1.as_bytes().to_vec();
+        for _ in 0..=random(6) {
+            let at = random(text.len());
+            match random(4) {
+                0 => text.truncate(at),
+                1 => text.splice(at..at, b"99999999999999999999".iter().copied()).for_each(drop),
+                2 => text.extend_from_within(at..),
+                _ => text.iter_mut().skip(at).take(1).for_each(|byte| *byte = random(256) as u8),
+            }
+        }
+        parse_as_everything(&text);
+    }
+}
+
+fn parse_as_everything(text: &[u8]) {
+    let mut memory = ProcessMemory::default();
+    memory::apply_status(text, &mut memory);
+    memory::statm(text, 4096);
+    memory::stat(text);
+    memory::boot_time_s(text);
+    memory::rollup_pss(text);
+    memory::meminfo(text);
+    descriptors::process_limits(text);
+    limits::parse_limit(text);
+    pressure::pressure(text, "f");
+    accounting::events_v2(text);
+    accounting::events_v1(text, text);
+    accounting::stat(text, Version::V1);
+    cgroup::groups(text, text).iter().for_each(|group| assert!(group.levels().len() <= 65));
+    let mappings = crate::collect::ledger::smaps::read(text, &[1]).unwrap();
+    assert!(mappings.anonymous.iter().all(|region| region.start < region.end));
+}

@@ -203,4 +203,34 @@ mod tests {
             assert_eq!(status(request.as_bytes()), Some(want), "{:.60}", request);
         }
     }
+
+    /// 20,000 seeded mutations of a request: whatever comes, the parser answers, and never takes more than there is.
+    #[test]
+    fn no_mutation_of_a_request_makes_the_parser_panic() {
+        let mut state = 4u64;
+        let mut random = |below: usize| {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 33) as usize % below.max(1)
+        };
+        let seed = b"GET /debug/pprof/heap?seconds=%35&a=b+c HTTP/1.1\r\nHost: a\r\nAccept: text/plain;q=0.5\r\n\r\n";
+        for _ in 0..20_000 {
+            let mut bytes = seed.to_vec();
+            for _ in 0..=random(5) {
+                let at = random(bytes.len());
+                match random(3) {
+                    0 => bytes.truncate(at),
+                    1 => bytes.extend_from_within(at..),
+                    _ => bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte = random(256) as u8),
+                }
+            }
+            match parse(&bytes, &config()) {
+                Outcome::Complete(parsed) => {
+                    assert!(parsed.length <= bytes.len());
+                    assert!(parsed.request.is_err() || parsed.request.unwrap().target.path.starts_with('/'));
+                }
+                Outcome::Refused(response) => assert!(response.status >= 400),
+                Outcome::Incomplete => assert!(bytes.len() < config().head_bound_bytes),
+            }
+        }
+    }
 }

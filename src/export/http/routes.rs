@@ -11,6 +11,7 @@ use super::response::{Response, TEXT};
 use super::stop::Stop;
 use super::workers::Class;
 use crate::error::{Error, Result};
+use crate::export::ProfileKind;
 
 /// What the endpoints show. Each method may take its time, is called on a thread of the server, and may be called from
 /// several at once, but for those that the server's bounds hold apart.
@@ -47,15 +48,6 @@ pub struct ProfileRequest<'a> {
     pub over: Option<Wait<'a>>,
     /// Text for a human.
     pub debug: bool,
-}
-
-/// Which sample type of a profile stands first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ProfileKind {
-    /// What is alive.
-    Heap,
-    /// Everything ever allocated.
-    Allocs,
 }
 
 /// A wait that the client asked for.
