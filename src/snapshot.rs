@@ -223,8 +223,20 @@ pub struct SiteHistory {
     pub live_variance: Vec<f64>,
     /// Bytes allocated up to that time.
     pub allocated_bytes: Vec<f64>,
+    /// Live bytes that were then at least so old, for some ages, smallest first. What passes through a site quickly does not
+    /// show here, what stays does.
+    pub aged: Vec<AgedSeries>,
     /// Cohorts by birth, oldest first.
     pub cohorts: Vec<Cohort>,
+}
+
+/// Live bytes of at least some age, at the times of the [`SiteHistory`] it belongs to.
+#[derive(Debug, Clone, Default)]
+pub struct AgedSeries {
+    /// Seconds since the allocation, at least.
+    pub min_age_s: f64,
+    /// Live bytes.
+    pub live_bytes: Vec<f64>,
 }
 
 /// What was allocated in one stretch of time, and how much of it is still alive.
@@ -251,8 +263,6 @@ pub struct TypeUsage {
     pub name: Arc<str>,
     /// What lives, and what was ever allocated.
     pub usage: Usage,
-    /// Growth of the live bytes over the recent past, bytes an hour; `None` while too little is known.
-    pub growth_bytes_per_hour: Option<f64>,
 }
 
 /// Memory by scope. `exact` counters come from the threads' own counters, `usage` from samples.
@@ -276,8 +286,8 @@ pub struct ScopeUsage {
     pub request_net_bytes: Option<ValueHistogram>,
     /// Allocated bytes a request, for endpoints.
     pub request_allocated_bytes: Option<ValueHistogram>,
-    /// Growth of the live bytes over the recent past, bytes an hour; `None` while too little is known.
-    pub growth_bytes_per_hour: Option<f64>,
+    /// Live bytes over time: epoch seconds, and bytes.
+    pub live_history: (Vec<f64>, Vec<f64>),
 }
 
 /// A histogram in Prometheus' form.
@@ -506,6 +516,8 @@ pub struct RecorderHealth {
     pub freed_samples: u64,
     /// Samples lost, by cause.
     pub dropped: Dropped,
+    /// Bytes of the samples that the hooks lost.
+    pub dropped_bytes: u64,
     /// Share of stacks that do not reach their end.
     pub truncated_stacks_ratio: f64,
     /// Memory of the recorder itself: its mappings and its threads' heap.

@@ -94,9 +94,10 @@ impl LiveTable {
         }
     }
 
-    /// Slots that were ever in use: the bound of what a table beside this one must hold.
-    pub fn slots_touched(&self) -> u32 {
-        self.fresh.load(Ordering::Relaxed)
+    /// Of the mapped links, what was never touched and so is not resident.
+    pub fn untouched_bytes(&self) -> u64 {
+        let used = self.fresh.load(Ordering::Relaxed) as usize;
+        self.links().map_or(0, |l| l.len().saturating_sub(used) * size_of::<AtomicU32>()) as u64
     }
 
     fn links(&self) -> Option<&Links> {

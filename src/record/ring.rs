@@ -72,6 +72,11 @@ impl Ring {
         used as f64 / RING_WORDS as f64
     }
 
+    /// Whether nothing was ever written.
+    pub fn is_untouched(&self) -> bool {
+        self.head.load(Ordering::Relaxed) == 0
+    }
+
     /// Forgets what is in the ring. Only where no producer and no consumer runs: in a forked child.
     pub fn clear(&self) {
         self.tail.0.store(self.head.load(Ordering::Relaxed), Ordering::Relaxed);

@@ -358,6 +358,14 @@ pub fn blocks() -> impl Iterator<Item = &'static Block> {
     (1..FRESH.load(Ordering::Acquire).min(MAX_BLOCKS as u32)).filter_map(block)
 }
 
+/// Of the mapped blocks, what no thread has touched and so is not resident. A ring is touched once it has carried samples.
+pub fn untouched_bytes() -> u64 {
+    let chunks = CHUNKS.iter().take_while(|c| !c.load(Ordering::Relaxed).is_null()).count();
+    let unclaimed = chunks * CHUNK - blocks().count();
+    let idle_rings = blocks().filter(|b| b.ring.is_untouched()).count();
+    (unclaimed * size_of::<Block>() + idle_rings * size_of::<Words>()) as u64
+}
+
 fn block(index: u32) -> Option<&'static Block> {
     let (chunk, at) = ((index as usize - 1) / CHUNK, (index as usize - 1) % CHUNK);
     let first = NonNull::new(CHUNKS.get(chunk)?.load(Ordering::Acquire))?;

@@ -21,7 +21,9 @@ use std::time::{Duration, Instant};
 
 use self::cgroup::{Group, Version};
 use self::limits::UsageFollower;
-use self::root::{KeptFile, ProcRoot};
+use self::root::KeptFile;
+pub use self::root::ProcRoot;
+pub use self::system::thread_cpu_time;
 use crate::snapshot::{Missing, Pressure, ProcessMemory};
 
 /// How often the dearer figures are read.
@@ -92,6 +94,11 @@ impl ProcessReader {
             proportional_due: None,
             memory: ProcessMemory::default(),
         }
+    }
+
+    /// The figures of the last tick.
+    pub fn latest(&self) -> &ProcessMemory {
+        &self.memory
     }
 
     /// The figures now, those of the slower cadences as last read.

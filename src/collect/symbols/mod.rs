@@ -108,6 +108,11 @@ impl Symbolizer {
         left
     }
 
+    /// Whether all of these addresses have been looked up.
+    pub fn knows(&mut self, addresses: &[u64], modules: &[Module]) -> bool {
+        self.missing(addresses, modules).is_empty()
+    }
+
     /// Call once a tick: after idle ticks the files are closed and the indexes dropped.
     pub fn tick(&mut self) {
         self.ticks_since_new = self.ticks_since_new.saturating_add(1);
