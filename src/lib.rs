@@ -10,6 +10,7 @@ pub mod export;
 pub mod record;
 pub mod snapshot;
 pub mod source;
+pub mod symbolize;
 
 pub use error::{Error, Result};
 pub use record::allocator::HeapWatch;

@@ -26,6 +26,8 @@ pub struct Snapshot {
     pub sites: Vec<Arc<Site>>,
     /// Sum over the sites that the bound cut off.
     pub sites_beyond_bound: Usage,
+    /// Files mapped as code, for profiles: addresses without a name can be named later by them.
+    pub mappings: Arc<[Mapping]>,
     /// Live memory by element type, largest first; bounded.
     pub types: Vec<TypeUsage>,
     /// Memory by scope (component, operation, endpoint); bounded.
@@ -160,6 +162,30 @@ pub struct Frame {
     /// The return address that the frame came from; several inlined frames share one.
     #[serde(skip)]
     pub address: u64,
+}
+
+impl Frame {
+    /// Whether something is known of the code: without a name the function is an address, `service+0x1f2c` or `0x55d0`.
+    pub fn has_name(&self) -> bool {
+        let address = self.function.rsplit('+').next().and_then(|text| text.strip_prefix("0x"));
+        let is_address = address.is_some_and(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
+        !self.function.is_empty() && !(is_address && self.origin == Origin::Unknown && self.file.is_none())
+    }
+}
+
+/// A file that is mapped as code.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Mapping {
+    /// First address of its code.
+    pub start: u64,
+    /// One past the last.
+    pub end: u64,
+    /// Offset in the file of the byte at `start`.
+    pub file_offset: u64,
+    /// The file.
+    pub path: String,
+    /// The linker's identification of the file, in hexadecimal; empty if it has none.
+    pub build_id: String,
 }
 
 /// Whose code a frame is.

@@ -1,7 +1,11 @@
 //! Stage 5: renders what the other stages have found, and computes nothing.
 
+pub mod collapsed;
+#[cfg(feature = "flamegraph")]
+pub mod flamegraph;
 #[cfg(feature = "http")]
 pub mod http;
+pub mod pprof;
 
 /// Which sample type of a profile stands first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

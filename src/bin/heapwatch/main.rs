@@ -3,6 +3,7 @@
 //! Exit status: 0 done; 1 the finding that `--fail-on` names is there; 2 bad usage or unreadable input.
 
 mod series;
+mod symbolize;
 
 use std::process::ExitCode;
 
@@ -17,11 +18,15 @@ struct Cli {
 }
 
 #[derive(Subcommand)]
-enum Verb {}
+enum Verb {
+    Symbolize(symbolize::Symbolize),
+}
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let done: heapwatch::Result<ExitCode> = match cli.verb {};
+    let done: heapwatch::Result<ExitCode> = match cli.verb {
+        Verb::Symbolize(verb) => verb.run(),
+    };
     match done {
         Ok(code) => code,
         Err(e) => {

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use memmap2::Mmap;
 use object::read::elf::ElfFile64;
-use object::{CompressionFormat, LittleEndian, Object, ObjectSection, ObjectSymbol, SymbolKind};
+use object::{
+    CompressionFormat, LittleEndian, Object, ObjectSection, ObjectSegment, ObjectSymbol, SegmentFlags, SymbolKind,
+};
 
 use crate::collect::process::system::map_file;
 
@@ -44,6 +46,20 @@ impl Image {
 
     pub(super) fn build_id(&self) -> Option<Box<[u8]>> {
         Some(self.elf()?.build_id().ok()??.into())
+    }
+
+    /// Where the code at a file offset is, as the file counts addresses. A separate debug file has no code and other offsets;
+    /// there it is the beginning of the first segment of code.
+    pub(super) fn code_address(&self, offset: u64) -> Option<u64> {
+        let elf = self.elf()?;
+        let is_code = |flags| matches!(flags, SegmentFlags::Elf { p_flags } if p_flags & object::elf::PF_X != 0);
+        let code = || elf.segments().filter(|segment| is_code(segment.flags()));
+        let within = code().find_map(|segment| {
+            let (begin, size) = segment.file_range();
+            let inside = offset.checked_sub(begin).filter(|&at| at < size)?;
+            segment.address().checked_add(inside)
+        });
+        within.or_else(|| code().map(|segment| segment.address()).min())
     }
 
     /// Name of the separate debug file, as `objcopy --add-gnu-debuglink` left it.

@@ -17,12 +17,15 @@ mod program;
 mod symtab;
 pub mod types;
 
+use std::path::Path;
 use std::sync::Arc;
 
 pub use crate::record::stack::Module;
 
 use self::cache::{Generations, Strings};
+use self::image::Image;
 use self::program::{Program, Wanted};
+use crate::error::{Error, Result};
 use crate::snapshot::Frame;
 
 /// What the symboliser may hold and do.
@@ -207,6 +210,24 @@ impl State {
             State::Closed | State::Nameless => None,
         }
     }
+}
+
+/// The module that a binary was when `file_offset` of it was mapped at `start`: for profiles of other processes. An error if the file cannot
+/// be read as a binary of a 64-bit little-endian system.
+pub fn module_of_file(path: &Path, start: u64, end: u64, file_offset: u64) -> Result<Module> {
+    let unreadable = || Error::input(format!("{} is not a readable ELF binary", path.display()));
+    let image = Image::open(path).ok_or_else(unreadable)?;
+    let in_file = image.code_address(file_offset).unwrap_or(file_offset);
+    let address = |address: u64| usize::try_from(address).unwrap_or(usize::MAX);
+    Ok(Module {
+        path: path.to_owned(),
+        bias: address(start).wrapping_sub(address(in_file)),
+        start: address(start),
+        end: address(end),
+        file_offset,
+        build_id: image.build_id().unwrap_or_default().into(),
+        is_main: false,
+    })
 }
 
 /// The module whose code the call is in; a call can be a function's last instruction.
