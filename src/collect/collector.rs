@@ -368,6 +368,7 @@ impl Collector {
             ledger: self.ledger.ledger().clone(),
             sites,
             sites_beyond_bound,
+            mappings: super::mappings::mappings(&self.modules),
             types,
             scopes: self.listed_scopes(),
             history: Arc::new(self.process_history()),

@@ -6,6 +6,7 @@ pub mod fold;
 pub mod history;
 pub mod ledger;
 pub mod live;
+pub mod mappings;
 pub mod process;
 pub mod sites;
 pub mod stacks;

@@ -52,7 +52,7 @@ impl Image {
     /// there it is the beginning of the first segment of code.
     pub(super) fn code_address(&self, offset: u64) -> Option<u64> {
         let elf = self.elf()?;
-        let is_code = |flags| matches!(flags, SegmentFlags::Elf { p_flags } if p_flags & object::elf::PF_X != 0);
+        let is_code = |flags| matches!(flags, SegmentFlags::Elf { p_flags, .. } if p_flags.contains(object::elf::PF_X));
         let code = || elf.segments().filter(|segment| is_code(segment.flags()));
         let within = code().find_map(|segment| {
             let (begin, size) = segment.file_range();
