@@ -1,6 +1,7 @@
 //! Names of real binaries: built here by the compiler at several debug levels, manglings and optimisation levels, run, and
 //! looked up from the return addresses that they print.
 
+mod files;
 mod sample_program;
 
 use std::collections::HashMap;

@@ -10,6 +10,7 @@ pub struct Sample {
     pub modules: Vec<Module>,
     /// Label and return addresses, leaf first.
     pub stacks: Vec<(String, Vec<u64>)>,
+    pub binary: PathBuf,
     _directory: TempDir,
 }
 
@@ -42,13 +43,20 @@ impl Sample {
         let line = |label: &str| text.lines().find_map(|line| line.strip_prefix(label)).unwrap().trim().to_owned();
         let bias = address(line("maps ").split('-').next().unwrap());
         let end = address(line("last ").split(['-', ' ']).nth(1).unwrap());
-        let module =
-            Module { path: binary, bias, start: bias, end, file_offset: 0, build_id: Vec::new(), is_main: false };
+        let module = Module {
+            path: binary.clone(),
+            bias,
+            start: bias,
+            end,
+            file_offset: 0,
+            build_id: Vec::new(),
+            is_main: false,
+        };
         let stacks = text.lines().filter(|line| !line.starts_with("maps ") && !line.starts_with("last "));
         let stacks = stacks.map(|line| {
             let mut words = line.split(' ');
             (words.next().unwrap().to_owned(), words.map(hex).collect())
         });
-        Sample { modules: vec![module], stacks: stacks.collect(), _directory: directory }
+        Sample { modules: vec![module], stacks: stacks.collect(), binary, _directory: directory }
     }
 }

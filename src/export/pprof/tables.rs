@@ -62,7 +62,8 @@ impl Functions {
         self.last_id += 1;
         let id = self.last_id;
         self.ids.insert((name, filename), id);
-        self.table.push(Function { id, name, system_name: name, filename, start_line: 0 });
+        // pprof cuts the generic arguments off names that equal the system's, taking them for C++.
+        self.table.push(Function { id, name, system_name: 0, filename, start_line: 0 });
         line_in(id, frame)
     }
 
