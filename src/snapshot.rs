@@ -493,8 +493,8 @@ pub struct CgroupMemory {
     pub major_faults: Option<u64>,
 }
 
-/// The cgroup's counts of limits hit (`memory.events`). Version 1 has no throttle, so `high` is 0 there, and it counts
-/// kills only, so `oom` is `oom_kill`.
+/// Counts of limits hit (`memory.events`): `high`, `max` and `oom` at the control group that gives the limit, `oom_kill`
+/// in the own group. Version 1 has no throttle, so `high` is 0 there, and it counts kills only, so `oom` is `oom_kill`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct MemoryEvents {
     /// Reclaims because of `memory.high`.

@@ -2,8 +2,8 @@
 
 use super::cgroup::{Group, Version};
 use super::root::ProcRoot;
-use super::text;
-use crate::snapshot::{CgroupMemory, MemoryEvents};
+use super::{limits, text};
+use crate::snapshot::{CgroupMemory, Limit, MemoryEvents};
 
 /// `memory.events` of version 2.
 pub fn events_v2(content: &[u8]) -> MemoryEvents {
@@ -26,15 +26,23 @@ pub fn events_v1(failcnt: &[u8], oom_control: &[u8]) -> Option<MemoryEvents> {
     Some(MemoryEvents { high: 0, max: text::number(failcnt)?, oom: kills, oom_kill: kills })
 }
 
-/// The counts of the first group that has any.
-pub fn events(root: &ProcRoot, groups: &[Group]) -> Option<MemoryEvents> {
-    groups.iter().find_map(|group| {
-        let read = |name: &str| root.read(&format!("{}/{name}", group.directory())).ok();
-        match group.version {
-            Version::V1 => events_v1(&read("memory.failcnt")?, &read("memory.oom_control").unwrap_or_default()),
-            Version::V2 => Some(events_v2(&read("memory.events")?)),
-        }
-    })
+/// How often limits were hit is counted by the group that has the limit, which may be an ancestor; kills are counted by
+/// the group of the victim, which is the own.
+pub fn events(root: &ProcRoot, groups: &[Group], limit: Option<&Limit>) -> Option<MemoryEvents> {
+    let own = groups.iter().find_map(|group| events_at(root, group.version, &group.directory()));
+    let level = limit.and_then(limits::level_of).and_then(|(version, directory)| events_at(root, version, directory));
+    match (own, level) {
+        (Some(own), Some(level)) => Some(MemoryEvents { oom_kill: own.oom_kill, ..level }),
+        (own, level) => own.or(level),
+    }
+}
+
+fn events_at(root: &ProcRoot, version: Version, directory: &str) -> Option<MemoryEvents> {
+    let read = |name: &str| root.read(&format!("{directory}/{name}")).ok();
+    match version {
+        Version::V1 => events_v1(&read("memory.failcnt")?, &read("memory.oom_control").unwrap_or_default()),
+        Version::V2 => Some(events_v2(&read("memory.events")?)),
+    }
 }
 
 /// `memory.stat`. Version 1 has the figures with descendants under `total_`, and other names for two of them.
@@ -90,6 +98,19 @@ mod tests {
         let v1 = events_v1(b"7\n", b"oom_kill_disable 0\nunder_oom 0\noom_kill 2\n");
         assert_eq!(v1, Some(MemoryEvents { high: 0, max: 7, oom: 2, oom_kill: 2 }));
         assert_eq!(events_v1(b"", b""), None);
+    }
+
+    #[test]
+    fn hits_are_counted_where_the_limit_is_and_kills_where_the_process_is() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("cg/pod/app")).unwrap();
+        std::fs::write(dir.path().join("cg/pod/app/memory.events"), "max 0\noom 0\noom_kill 1\n").unwrap();
+        std::fs::write(dir.path().join("cg/pod/memory.events"), "high 9\nmax 5\noom 3\noom_kill 2\n").unwrap();
+        let group = Group { version: Version::V2, mount_point: "/cg".to_owned(), below: "/pod/app".to_owned() };
+        let limit = Limit { source: "/cg/pod/memory.max".to_owned(), ..Limit::default() };
+        let counts = |limit| events(&ProcRoot::new(dir.path()), std::slice::from_ref(&group), limit);
+        assert_eq!(counts(Some(&limit)), Some(MemoryEvents { high: 9, max: 5, oom: 3, oom_kill: 1 }));
+        assert_eq!(counts(None), Some(MemoryEvents { high: 0, max: 0, oom: 0, oom_kill: 1 }));
     }
 
     #[test]

@@ -120,6 +120,13 @@ pub fn smallest(limits: &[Limit]) -> Option<&Limit> {
     limits.iter().min_by_key(|limit| limit.bytes)
 }
 
+/// The layout and directory of the group that gave a limit; `None` for limits of the process itself.
+pub fn level_of(limit: &Limit) -> Option<(Version, &str)> {
+    let (directory, file) = limit.source.rsplit_once('/')?;
+    let version = if file == names(Version::V2).limit { Version::V2 } else { Version::V1 };
+    (!matches!(limit.source.as_str(), ADDRESS_SPACE | DATA)).then_some((version, directory))
+}
+
 /// Follows the usage of one limit between two full readings, at the cost of one `pread`.
 #[derive(Debug)]
 pub struct UsageFollower {
@@ -137,16 +144,12 @@ enum Followed {
 impl UsageFollower {
     /// Follows `limit`. Page cache that can be dropped is taken as unchanged until the next full reading.
     pub fn new(root: &ProcRoot, limit: &Limit) -> UsageFollower {
-        let version = if limit.source.ends_with(names(Version::V2).limit) { Version::V2 } else { Version::V1 };
-        let usage = match limit.source.as_str() {
-            ADDRESS_SPACE => Followed::AddressSpace,
-            DATA => Followed::Nothing,
-            source => match source.rsplit_once('/') {
-                Some((directory, _)) => {
-                    Followed::File(KeptFile::new(root, &format!("{directory}/{}", names(version).usage)))
-                }
-                None => Followed::Nothing,
-            },
+        let usage = match (limit.source.as_str(), level_of(limit)) {
+            (ADDRESS_SPACE, _) => Followed::AddressSpace,
+            (_, Some((version, directory))) => {
+                Followed::File(KeptFile::new(root, &format!("{directory}/{}", names(version).usage)))
+            }
+            _ => Followed::Nothing,
         };
         let inactive = limit.usage_bytes.zip(limit.working_set_bytes);
         UsageFollower { usage, inactive_bytes: inactive.map(|(usage, set)| usage.saturating_sub(set)) }

@@ -199,7 +199,7 @@ impl ProcessReader {
         self.memory.limits = own.chain(std::mem::take(&mut self.memory.limits)).collect();
         self.memory.limit = limits::smallest(&self.memory.limits).cloned();
         self.follower = self.memory.limit.as_ref().map(|limit| UsageFollower::new(&self.root, limit));
-        self.memory.events = accounting::events(&self.root, &groups);
+        self.memory.events = accounting::events(&self.root, &groups, self.memory.limit.as_ref());
         self.memory.cgroup = accounting::memory(&self.root, &groups);
         self.memory.pressure = self.pressure(&groups);
     }

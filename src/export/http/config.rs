@@ -25,6 +25,8 @@ pub struct ServerConfig {
     pub line_bound_bytes: usize,
     /// Bytes of an answer's body, as sent. Default 64 MiB.
     pub answer_bound_bytes: usize,
+    /// Bytes of all answers that wait for slow readers; beyond, answers become 503. Default 128 MiB.
+    pub unwritten_bound_bytes: usize,
     /// Time from the first byte of a request to its last header. Default 5 s.
     pub read_timeout: Duration,
     /// Time a connection may stay open between requests. Default 60 s.
@@ -64,6 +66,7 @@ impl ServerConfig {
             head_bound_bytes: 16 << 10,
             line_bound_bytes: 4 << 10,
             answer_bound_bytes: 64 << 20,
+            unwritten_bound_bytes: 128 << 20,
             read_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(60),
             answer_timeout: Duration::from_secs(30),
@@ -88,6 +91,7 @@ impl ServerConfig {
             ("head_bound_bytes", self.head_bound_bytes, 256),
             ("line_bound_bytes", self.line_bound_bytes, 64),
             ("answer_bound_bytes", self.answer_bound_bytes, 1024),
+            ("unwritten_bound_bytes", self.unwritten_bound_bytes, self.answer_bound_bytes),
             ("slowest_bytes_per_second", self.slowest_bytes_per_second, 1024),
         ];
         for (name, value, least) in bounds {

@@ -90,6 +90,14 @@ impl<S: Stream> Connection<S> {
         matches!(self.phase, Phase::Answering)
     }
 
+    /// Bytes of an answer that the socket has not taken yet.
+    pub fn unwritten_bytes(&self) -> usize {
+        match &self.phase {
+            Phase::Writing { bytes, written, .. } => bytes.len() - written,
+            Phase::Reading | Phase::Answering | Phase::Lingering { .. } => 0,
+        }
+    }
+
     /// Goes as far as the socket allows.
     pub fn advance(&mut self, now: Instant, config: &ServerConfig) -> Step {
         loop {

@@ -132,8 +132,12 @@ impl EventLoop {
     }
 
     fn take_done(&mut self, now: Instant) {
-        while let Ok(done) = self.done.try_recv() {
+        while let Ok(mut done) = self.done.try_recv() {
             self.workers.made(done.class);
+            if !self.has_room_for(done.bytes.len()) {
+                done.bytes = final_answer(Response::busy(503, "too many large answers wait for slow readers"));
+                done.keep_alive = false;
+            }
             match self.connections.get_mut(&done.connection).filter(|entry| entry.connection.is_answering()) {
                 Some(entry) => {
                     entry.connection.answer(done.bytes, done.keep_alive, now, &self.config);
@@ -142,6 +146,11 @@ impl EventLoop {
                 None => self.workers.release(done.class),
             }
         }
+    }
+
+    fn has_room_for(&self, bytes: usize) -> bool {
+        let unwritten: usize = self.connections.values().map(|entry| entry.connection.unwritten_bytes()).sum();
+        bytes <= self.config.unwritten_bound_bytes.saturating_sub(unwritten)
     }
 
     /// Goes on with a connection until it has to wait, ends, or has had its turn.
@@ -311,7 +320,9 @@ fn answer_time(config: &ServerConfig, class: Class) -> Duration {
 
 /// All connections are busy. One write, whether it arrives or not.
 fn refuse(mut stream: TcpStream) {
-    let response = Response::busy(503, "too many connections are busy");
-    let delivery = Delivery { head_only: false, keep_alive: false, gzip: false, bound_bytes: usize::MAX };
-    let _ = stream.write(&encode(response, delivery));
+    let _ = stream.write(&final_answer(Response::busy(503, "too many connections are busy")));
+}
+
+fn final_answer(response: Response) -> Vec<u8> {
+    encode(response, Delivery { head_only: false, keep_alive: false, gzip: false, bound_bytes: usize::MAX })
 }

@@ -2,8 +2,8 @@
 //!
 //! Each [`Class`] has slots and threads of its own, so that two profiles being made, or clients that wait for
 //! `?seconds=N`, cannot hold up a scrape, and a slow scrape cannot hold up `/healthz`. A thread begins with the first
-//! request that needs it and ends with the server. A slot is taken until the answer has been *written*, so slots times
-//! the bound of an answer bound the memory that slow readers can hold.
+//! request that needs it and ends with the server. A slot is taken until the answer has been *written*. Probes and
+//! scrapes have a slot for every connection: they queue and are not refused, however many come at once.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -32,8 +32,6 @@ pub enum Class {
     Wait(Duration),
 }
 
-/// Connections whose probe or scrape is being made or written; more are answered 503.
-const SLOTS: usize = 32;
 const LIGHT_WORKERS: usize = 2;
 
 /// A request on its way to a worker.
@@ -77,7 +75,6 @@ pub struct Context {
 
 struct Pool {
     name: &'static str,
-    full_status: u16,
     slots: usize,
     slots_taken: usize,
     workers_bound: usize,
@@ -101,10 +98,10 @@ impl Workers {
     pub fn new(context: Context, config: &ServerConfig) -> Workers {
         Workers {
             context,
-            probe: Pool::new("heapwatch-probe", 503, SLOTS, 1),
-            light: Pool::new("heapwatch-http", 503, SLOTS, LIGHT_WORKERS),
-            dump: Pool::new("heapwatch-dump", 429, config.dumps_bound, config.dumps_bound),
-            wait: Pool::new("heapwatch-wait", 429, config.waits_bound, config.waits_bound),
+            probe: Pool::new("heapwatch-probe", config.connections_bound, 1),
+            light: Pool::new("heapwatch-http", config.connections_bound, LIGHT_WORKERS),
+            dump: Pool::new("heapwatch-dump", config.dumps_bound, config.dumps_bound),
+            wait: Pool::new("heapwatch-wait", config.waits_bound, config.waits_bound),
         }
     }
 
@@ -137,15 +134,15 @@ impl Workers {
 }
 
 impl Pool {
-    fn new(name: &'static str, full_status: u16, slots: usize, workers_bound: usize) -> Pool {
+    fn new(name: &'static str, slots: usize, workers_bound: usize) -> Pool {
         let (jobs, queue) = bounded(slots);
         let (slots_taken, workers, outstanding) = (0, 0, 0);
-        Pool { name, full_status, slots, slots_taken, workers_bound, workers, outstanding, jobs, queue }
+        Pool { name, slots, slots_taken, workers_bound, workers, outstanding, jobs, queue }
     }
 
     fn submit(&mut self, job: Job, context: Context) -> Result<(), Response> {
         if self.slots_taken >= self.slots {
-            return Err(Response::busy(self.full_status, "too many requests of this kind are under way"));
+            return Err(Response::busy(429, "too many requests of this kind are under way"));
         }
         if self.outstanding >= self.workers && self.workers < self.workers_bound {
             self.workers += usize::from(self.begin_worker(context).is_ok());
