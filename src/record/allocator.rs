@@ -333,7 +333,8 @@ impl<'a> Pending<'a> {
             return None;
         };
         let mut frames = [0; MAX_FRAMES];
-        let captured = stack::capture(&mut frames, block.stack_bounds());
+        // SAFETY: a block is the running thread's own, and so are the bounds it keeps.
+        let captured = unsafe { stack::capture(&mut frames, block.stack_bounds()) };
         if !block.ring().0.has_room(event::ring_words(captured.len)) {
             LIVE.release(slot);
             block.count_drop(Drop::RingFull, size as u64);

@@ -17,9 +17,12 @@ impl StackBounds {
 }
 
 /// The stack above this function.
+///
+/// # Safety
+/// None needed here: the bounds are not used. The other implementation relies on them.
 #[inline(never)]
-pub(super) fn capture(out: &mut [usize; MAX_FRAMES], _bounds: StackBounds) -> Captured {
-    let own = capture as *const () as usize;
+pub(super) unsafe fn capture(out: &mut [usize; MAX_FRAMES], _bounds: StackBounds) -> Captured {
+    let own = capture as unsafe fn(_, _) -> _ as usize;
     let (mut len, mut left_own, mut ended) = (0, false, Ended::Complete);
     backtrace::trace(|frame| {
         if !left_own {

@@ -60,6 +60,11 @@ pub enum Ended {
 impl Ended {
     /// All of them, in the order of [`StackTotals::ended`].
     pub const ALL: [Self; 5] = [Self::Complete, Self::Depth, Self::LeftStack, Self::NoTable, Self::Unsupported];
+
+    /// Whether nothing usable was known of the frame, rather than its stack being at an end.
+    pub(super) fn is_for_want_of_a_rule(self) -> bool {
+        matches!(self, Self::NoTable | Self::Unsupported)
+    }
 }
 
 /// How frames of the executable are walked.
@@ -74,11 +79,15 @@ pub enum Method {
 }
 
 /// Writes the stack of the calling function to the front of `out`: first the address in the caller to which this call
-/// returns, then that function's return address, and so on. `bounds` are the calling thread's, taken once; with wrong or default ones
-/// the walk is as right and slower.
+/// returns, then that function's return address, and so on.
+///
+/// # Safety
+/// `bounds` are from [`StackBounds::of_current_thread`] on the calling thread, or the default, with which the walk is as
+/// right and slower.
 #[inline(always)]
-pub fn capture(out: &mut [usize; MAX_FRAMES], bounds: StackBounds) -> Captured {
-    walker::capture(out, bounds)
+pub unsafe fn capture(out: &mut [usize; MAX_FRAMES], bounds: StackBounds) -> Captured {
+    // SAFETY: by the caller's promise.
+    unsafe { walker::capture(out, bounds) }
 }
 
 /// Brings what [`capture`] reads up to date with the modules now loaded: at start, then at every tick. Cheap when nothing changed

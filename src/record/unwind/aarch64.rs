@@ -10,7 +10,8 @@ use std::arch::asm;
 use gimli::{AArch64, CfaRule, EhFrame, EndianSlice, NativeEndian, RegisterRule, UnwindTableRow};
 
 use super::rows::{Rule, Shape};
-use super::stack_memory::StackMemory;
+use super::stack_memory::{StackMemory, word};
+use super::walk::{Caller, Step};
 use crate::record::stack::Ended;
 
 /// Whose call frame instructions beyond the standard ones are understood.
@@ -36,6 +37,8 @@ const FP_ABOVE: u32 = 2;
 
 const _: () = assert!(FP_AT + 2 == RULE_BITS);
 
+const INSTRUCTION_BYTES: usize = 4;
+
 /// Above these a return address carries its authentication code, not address bits.
 const ADDRESS_MASK: usize = (1 << 48) - 1;
 
@@ -44,13 +47,18 @@ type Section<'a> = EhFrame<EndianSlice<'a, NativeEndian>>;
 /// What a walk knows of a frame.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Registers {
-    /// An address inside the instruction being executed (for a caller: inside its call).
-    pub(super) pc: usize,
+    /// Just after the instruction that is being executed: for a caller its return address. The rule is that of the byte before.
+    pub(super) after: usize,
     pub(super) sp: usize,
     pub(super) fp: usize,
     /// x30 where it is known to hold the return address, else 0.
-    pub(super) link: usize,
+    pub(super) link: Link,
 }
+
+/// What is known of a return address that is not on the stack.
+pub(super) type Link = usize;
+/// Nothing.
+pub(super) const NO_LINK: Link = 0;
 
 /// Registers of the function this is inlined into.
 #[cfg(target_arch = "aarch64")]
@@ -62,78 +70,102 @@ pub(super) fn registers() -> Registers {
         asm!("adr {}, .", "mov {}, sp", "mov {}, x29", "mov {}, x30",
             out(reg) pc, out(reg) sp, out(reg) fp, out(reg) link, options(nostack, preserves_flags));
     }
-    Registers { pc, sp, fp, link }
+    Registers { after: pc.wrapping_add(INSTRUCTION_BYTES), sp, fp, link }
 }
 
-/// One step up: the return address, with `at` moved to the caller.
+/// The step nearly all frames take: `None` where it leads nowhere, or is one of the rarer ones that [`step`] knows. Plain
+/// words in and out, as a structure passed by reference would keep the walk's registers in memory.
+///
+/// # Safety
+/// `sp` is a multiple of 8 and not above `mapped_to`, which is below 2^63; what lies between them is mapped, or `mapped_to` is 0.
 #[inline(always)]
-pub(super) fn step(rule: Rule, at: &mut Registers, memory: &mut StackMemory) -> Result<usize, Ended> {
+pub(super) unsafe fn step_quickly(rule: Rule, sp: usize, fp: usize, mapped_to: usize) -> Option<Caller> {
+    let base = match rule.0 & 3 {
+        FROM_SP => sp,
+        FROM_FP => fp,
+        _ => return None,
+    };
+    let cfa = base.wrapping_add(offset(rule));
+    let (height, saved, relation) = (cfa.wrapping_sub(sp), saved(rule), rule.0 >> FP_AT);
+    let deepest = if relation == FP_BELOW { saved + 8 } else { saved };
+    if (height as isize) < 8 || saved == 0 || deepest > height || cfa & 7 != 0 || cfa > mapped_to {
+        return None;
+    }
+    let slot = cfa - saved;
+    // SAFETY: sp < cfa <= mapped_to without a wrap, as both are below 2^63. sp <= slot - 8 < slot < cfa for a record below, sp <= slot < slot + 8 < cfa for one above (its rule has
+    // saved >= 16); all are multiples of 8, and all from sp to mapped_to is mapped.
+    let (link, fp) = unsafe {
+        let fp = match relation {
+            FP_BELOW => word(slot - 8),
+            FP_ABOVE => word(slot + 8),
+            _ => fp,
+        };
+        (word(slot), fp)
+    };
+    let address = link & ADDRESS_MASK;
+    (address != 0).then_some(Caller { address, cfa, fp })
+}
+
+/// Any step, and why it cannot be made.
+#[cold]
+#[inline(never)]
+pub(super) fn step(rule: Rule, at: Registers, mut memory: StackMemory) -> Result<Step<Registers>, Ended> {
     let base = match rule.0 & 3 {
         FROM_SP => at.sp,
         FROM_FP => at.fp,
         _ if rule == Rule::SIGNAL => return step_signal(at, memory),
         _ => return Err(rule.why_not()),
     };
-    let cfa = base.wrapping_add((rule.0 >> OFFSET_AT & ((1 << OFFSET_BITS) - 1)) as usize * 16);
-    let saved = (rule.0 >> SLOT_AT & ((1 << SLOT_BITS) - 1)) as usize * 8;
-    let caller = if saved == 0 { leave_leaf(cfa, at)? } else { climb(cfa, saved, rule.0 >> FP_AT, at, memory)? };
-    if caller == 0 {
-        return Err(Ended::Complete);
+    let cfa = base.wrapping_add(offset(rule));
+    if saved(rule) == 0 {
+        return leave_leaf(cfa, at, memory);
     }
-    at.sp = cfa;
-    at.pc = caller - 1;
-    Ok(caller)
+    let slot = cfa.wrapping_sub(saved(rule));
+    let link = memory.checked_word(slot, at.sp)?;
+    let fp = match rule.0 >> FP_AT {
+        FP_BELOW => memory.checked_word(slot.wrapping_sub(8), at.sp)?,
+        FP_ABOVE => memory.checked_word(slot.wrapping_add(8), at.sp)?,
+        _ => at.fp,
+    };
+    arrive(link, cfa, fp, memory)
 }
 
 /// The return address is in x30, if x30 is known here.
-fn leave_leaf(cfa: usize, at: &mut Registers) -> Result<usize, Ended> {
-    let link = std::mem::take(&mut at.link);
-    if link == 0 {
-        return Err(Ended::Unsupported);
+fn leave_leaf(cfa: usize, at: Registers, memory: StackMemory) -> Result<Step<Registers>, Ended> {
+    match at.link {
+        0 => Err(Ended::Unsupported),
+        _ if cfa < at.sp => Err(Ended::LeftStack),
+        link => arrive(link, cfa, at.fp, memory),
     }
-    if cfa < at.sp {
-        return Err(Ended::LeftStack);
-    }
-    Ok(link & ADDRESS_MASK)
 }
 
-/// The return address is `saved` bytes below the CFA, with x29 beside it.
+fn arrive(link: usize, cfa: usize, fp: usize, memory: StackMemory) -> Result<Step<Registers>, Ended> {
+    match link & ADDRESS_MASK {
+        0 => Err(Ended::Complete),
+        address => Ok(Step { address, at: Registers { after: address, sp: cfa, fp, link: NO_LINK }, memory }),
+    }
+}
+
+/// From its base register to the CFA, in bytes.
 #[inline(always)]
-fn climb(cfa: usize, saved: usize, fp: u32, at: &mut Registers, memory: &mut StackMemory) -> Result<usize, Ended> {
-    let height = cfa.wrapping_sub(at.sp);
-    let deepest = if fp == FP_BELOW { saved + 8 } else { saved };
-    if (height as isize) < 8 || deepest > height || cfa & 15 != 0 || !memory.reaches(cfa) {
-        return Err(Ended::LeftStack);
-    }
-    let slot = cfa - saved;
-    // SAFETY: sp <= slot - 8 < slot < cfa for a record below, sp <= slot < slot + 8 < cfa for one above (its rule has
-    // saved >= 16); all are multiples of 8, and memory reaches cfa.
-    unsafe {
-        let caller = memory.word(slot);
-        match fp {
-            FP_BELOW => at.fp = memory.word(slot - 8),
-            FP_ABOVE => at.fp = memory.word(slot + 8),
-            _ => {}
-        }
-        at.link = 0;
-        Ok(caller & ADDRESS_MASK)
-    }
+fn offset(rule: Rule) -> usize {
+    (rule.0 >> OFFSET_AT & ((1 << OFFSET_BITS) - 1)) as usize * 16
+}
+
+/// From the saved x30 to the CFA, in bytes.
+#[inline(always)]
+fn saved(rule: Rule) -> usize {
+    (rule.0 >> SLOT_AT & ((1 << SLOT_BITS) - 1)) as usize * 8
 }
 
 /// The registers of the code a signal interrupted, from the frame the kernel left on top of the stack: `siginfo`,
 /// then `ucontext`, whose registers x0.. begin 312 bytes up.
-fn step_signal(at: &mut Registers, memory: &mut StackMemory) -> Result<usize, Ended> {
+fn step_signal(at: Registers, mut memory: StackMemory) -> Result<Step<Registers>, Ended> {
     const X0: usize = 312;
-    let start = at.sp.wrapping_add(X0 + 29 * 8);
-    let end = start.saturating_add(4 * 8);
-    if start < at.sp || start & 7 != 0 || !memory.reaches(end) {
-        return Err(Ended::LeftStack);
-    }
-    // SAFETY: x29, x30, sp and pc are four words from `start`, a multiple of 8 not below sp, and memory reaches their end.
-    let [fp, link, sp, pc] = unsafe { [0, 8, 16, 24].map(|offset| memory.word(start + offset)) };
+    let mut register = |n: usize| memory.checked_word(at.sp.wrapping_add(X0 + n * 8), at.sp);
+    let (fp, link, sp, pc) = (register(29)?, register(30)?, register(31)?, register(32)?);
     memory.enter(sp);
-    *at = Registers { pc, sp, fp, link };
-    Ok(pc)
+    Ok(Step { address: pc, at: Registers { after: pc.wrapping_add(INSTRUCTION_BYTES), sp, fp, link }, memory })
 }
 
 /// The rule of one row.

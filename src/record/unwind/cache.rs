@@ -15,7 +15,8 @@ const SLOT_BITS: u32 = 12;
 /// than they gain.
 const SLOTS: usize = 1 << SLOT_BITS;
 
-// A word is exact: what is not in the slot's number is in the tag, for the 47 (48) bits of a user address.
+// An empty word is that of the lowest addresses, where no code is. Any other word is exact: what is not in the slot's number
+// is in the tag, for the 47 (48) bits of a user address.
 const _: () = assert!(64 - RULE_BITS + SLOT_BITS + ADDRESS_SHIFT >= if ADDRESS_SHIFT == 0 { 47 } else { 48 });
 
 /// Address to rule.
@@ -27,14 +28,15 @@ impl Cache {
     }
 
     #[inline(always)]
-    pub(super) fn get(&self, pc: usize) -> Option<Rule> {
-        let word = self.slot(pc).load(Relaxed);
-        ((word ^ tag(pc)) >> RULE_BITS == 0 && word != 0).then_some(Rule(word as u32 & ((1 << RULE_BITS) - 1)))
+    pub(super) fn get(&self, address: usize) -> Option<Rule> {
+        let word = self.slot(address).load(Relaxed);
+        let rule = Rule(word as u32 & ((1 << RULE_BITS) - 1));
+        ((word ^ tag(address)) >> RULE_BITS == 0).then_some(rule)
     }
 
     #[inline(always)]
-    pub(super) fn put(&self, pc: usize, rule: Rule) {
-        self.slot(pc).store(tag(pc) | u64::from(rule.0), Relaxed);
+    pub(super) fn put(&self, address: usize, rule: Rule) {
+        self.slot(address).store(tag(address) | u64::from(rule.0), Relaxed);
     }
 
     /// Forgets everything: code was unloaded and its addresses may come to mean other code.
@@ -45,14 +47,14 @@ impl Cache {
     }
 
     #[inline(always)]
-    fn slot(&self, pc: usize) -> &AtomicU64 {
-        &self.0[(pc >> ADDRESS_SHIFT) & (SLOTS - 1)]
+    fn slot(&self, address: usize) -> &AtomicU64 {
+        &self.0[(address >> ADDRESS_SHIFT) & (SLOTS - 1)]
     }
 }
 
 #[inline(always)]
-fn tag(pc: usize) -> u64 {
-    ((pc >> ADDRESS_SHIFT >> SLOT_BITS) as u64) << RULE_BITS
+fn tag(address: usize) -> u64 {
+    ((address >> ADDRESS_SHIFT >> SLOT_BITS) as u64) << RULE_BITS
 }
 
 #[cfg(test)]
@@ -75,10 +77,10 @@ mod tests {
     #[test]
     fn every_bit_of_a_user_address_tells_entries_apart() {
         let cache = Cache::new();
-        let pc = 0x2aaa_5555_aaa8;
-        cache.put(pc, Rule(1));
+        let address = 0x2aaa_5555_aaa8;
+        cache.put(address, Rule(1));
         for bit in ADDRESS_SHIFT..47 {
-            assert_eq!(cache.get(pc ^ (1 << bit)), None, "bit {bit}");
+            assert_eq!(cache.get(address ^ (1 << bit)), None, "bit {bit}");
         }
     }
 }

@@ -6,9 +6,13 @@
 //! on an unreadable address, up to [`PROBES`] pages. This does not find out where such a stack ends; guard pages do.
 
 use super::machine;
+use crate::record::stack::Ended;
 
 /// The smallest page size of both architectures; asking by it is right on larger pages too.
 const PAGE: usize = 4096;
+
+/// Set in no address of user memory.
+const NOT_USER: usize = 1 << 63;
 
 /// Pages asked about in one walk: 1 MiB of a foreign stack. Beyond it the walk ends and counts as truncated.
 const PROBES: u32 = 256;
@@ -69,65 +73,83 @@ impl StackBounds {
     }
 }
 
-/// The part of the current stack that may be read, grown as the walk moves up.
+/// The part of the current stack that may be read, grown as the walk moves up. A value: what is passed by reference to the
+/// functions of rare cases would cost a walk its registers.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct StackMemory {
+    /// The thread's own stack as far as it is in use, if the walk began on it. Below the stack pointer it may be unmapped.
     home: StackBounds,
-    /// Everything from the walk's stack pointer up to here is mapped.
-    high: usize,
+    /// Everything from the walk's stack pointer up to here is mapped; 0 if nothing is known to be.
+    mapped_to: usize,
     foreign: bool,
     probes: u32,
 }
 
 impl StackMemory {
-    /// For a walk that begins at stack pointer `sp`.
+    /// For a walk that begins at stack pointer `sp`, on a thread with stack `bounds`.
     #[inline(always)]
-    pub(super) fn new(home: StackBounds, sp: usize) -> Self {
-        let mut memory = Self { home, high: 0, foreign: false, probes: PROBES };
+    pub(super) fn new(bounds: StackBounds, sp: usize) -> Self {
+        let home = if bounds.holds(sp) { StackBounds { low: sp, ..bounds } } else { StackBounds::default() };
+        let mut memory = Self { home, mapped_to: 0, foreign: false, probes: PROBES };
         memory.enter(sp);
         memory
     }
 
-    /// The walk continues at `sp`, which may be on another stack than before (a signal's frame says so).
+    /// The walk continues at `sp`, which may be on another stack than before (a signal's frame says so). What cannot
+    /// be a stack pointer gives nothing to read.
     #[inline(always)]
     pub(super) fn enter(&mut self, sp: usize) {
-        self.foreign = !self.home.holds(sp);
-        self.high = if self.foreign { sp & !(PAGE - 1) } else { self.home.high };
+        let possible = sp & (NOT_USER | 7) == 0;
+        self.foreign = possible && !self.home.holds(sp);
+        self.mapped_to = match (possible, self.foreign) {
+            (true, true) => sp,
+            (true, false) => self.home.high,
+            (false, _) => 0,
+        };
     }
 
     /// Whether all between the walk's stack pointer and `end` may be read.
-    #[inline(always)]
-    pub(super) fn reaches(&mut self, end: usize) -> bool {
-        end <= self.high || self.extend(end)
+    fn reaches(&mut self, end: usize) -> bool {
+        if end > self.mapped_to && self.foreign {
+            self.extend(end);
+        }
+        end <= self.mapped_to
     }
 
     /// The end of what is known to be mapped, without asking.
-    pub(super) fn known_end(&self) -> usize {
-        self.high
-    }
-
-    /// The word at `address`.
-    ///
-    /// # Safety
-    /// `address` is a multiple of 8, not below the walk's stack pointer, and `reaches(address + 8)` was true.
     #[inline(always)]
-    pub(super) unsafe fn word(&self, address: usize) -> usize {
-        // SAFETY: by the caller's promise the eight bytes lie in mapped stack memory. Other threads may hold
-        // references into this stack; volatile, because the word is whatever it is and no value may be assumed.
-        unsafe { std::ptr::with_exposed_provenance::<usize>(address).read_volatile() }
+    pub(super) fn mapped_to(&self) -> usize {
+        self.mapped_to
     }
 
-    #[cold]
-    #[inline(never)]
-    fn extend(&mut self, end: usize) -> bool {
-        while self.foreign && self.high < end {
-            if self.probes == 0 || !is_readable(self.high) {
-                return false;
-            }
-            self.probes -= 1;
-            self.high = self.high.saturating_add(PAGE);
+    /// The word at `address`, if it may be read, for a walk whose stack pointer is `sp`.
+    pub(super) fn checked_word(&mut self, address: usize, sp: usize) -> Result<usize, Ended> {
+        let end = address.checked_add(8).ok_or(Ended::LeftStack)?;
+        if address < sp || address & 7 != 0 || !self.reaches(end) {
+            return Err(Ended::LeftStack);
         }
-        end <= self.high
+        // SAFETY: a multiple of 8, not below the walk's stack pointer, and all from there to its end is mapped.
+        Ok(unsafe { word(address) })
     }
+
+    /// As far towards `end` as the kernel says that it can be read.
+    fn extend(&mut self, end: usize) {
+        while self.mapped_to < end && end & NOT_USER == 0 && self.probes > 0 && is_readable(self.mapped_to) {
+            self.probes -= 1;
+            self.mapped_to = (self.mapped_to | (PAGE - 1)) + 1;
+        }
+    }
+}
+
+/// The word at `address`.
+///
+/// # Safety
+/// `address` is a multiple of 8 and its eight bytes are mapped.
+#[inline(always)]
+pub(super) unsafe fn word(address: usize) -> usize {
+    // SAFETY: by the caller's promise. Volatile, because the word is whatever the application keeps there: nothing may
+    // be assumed of it, not even that it stays.
+    unsafe { std::ptr::with_exposed_provenance::<usize>(address).read_volatile() }
 }
 
 /// Whether the page of `address` can be read, asked of the kernel. Changing the signal mask with an operation that does not

@@ -4,9 +4,9 @@
 //! the loop either adds an address or ends it, so whatever the stack holds a walk ends within `MAX_FRAMES` turns.
 
 use super::frame_pointers::Code;
-use super::machine::{self, Registers};
+use super::machine::{self, NO_LINK, Registers};
 use super::rows::Rule;
-use super::stack_memory::{StackBounds, StackMemory};
+use super::stack_memory::{StackBounds, StackMemory, word};
 use super::table::Span;
 use super::{UNWINDER, Unwinder};
 use crate::record::stack::{Captured, Ended, MAX_FRAMES, Method};
@@ -14,15 +14,48 @@ use crate::record::stack::{Captured, Ended, MAX_FRAMES, Method};
 /// Words looked at ahead of a walk that missed a piece.
 const LOOK_AHEAD_WORDS: usize = 1024;
 
+/// What a quick step leads to: the return address, where its frame begins, and its frame pointer.
+#[derive(Clone, Copy)]
+pub(super) struct Caller {
+    pub(super) address: usize,
+    pub(super) cfa: usize,
+    pub(super) fp: usize,
+}
+
+/// How a slow step was made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// As the table or the method says.
+    Rule,
+    /// By frame pointer, for want of a rule.
+    Recovery,
+}
+
+/// A step that was made: the address it led to, the frame there, and what is now known of the stack.
+pub(super) struct Step<R = Registers> {
+    pub(super) address: usize,
+    pub(super) at: R,
+    pub(super) memory: StackMemory,
+}
+
 /// The stack above this function. Not inlined: its own frame is the one that is left out.
+///
+/// # Safety
+/// `bounds` are those of the calling thread, or the default.
 #[inline(never)]
-pub(in crate::record) fn capture(out: &mut [usize; MAX_FRAMES], bounds: StackBounds) -> Captured {
+pub(in crate::record) unsafe fn capture(out: &mut [usize; MAX_FRAMES], bounds: StackBounds) -> Captured {
     let registers = machine::registers();
     let framed = UNWINDER.frame_pointers.code();
-    if !framed.is_empty() && UNWINDER.frame_pointers.is_check_due() {
-        return UNWINDER.checked_walk(registers, framed, bounds, out);
+    // SAFETY: the registers are this function's, on this thread's stack; the bounds are as the caller promises.
+    unsafe {
+        if framed.is_empty() {
+            UNWINDER.walk::<false>(registers, framed, bounds, out)
+        } else if UNWINDER.frame_pointers.is_check_due() {
+            UNWINDER.walk_both_ways(registers, framed, bounds, out)
+        } else {
+            UNWINDER.walk::<true>(registers, framed, bounds, out)
+        }
     }
-    UNWINDER.walk(registers, framed, bounds, out)
 }
 
 /// How frames of the executable are walked now.
@@ -31,31 +64,43 @@ pub(in crate::record) fn method() -> Method {
 }
 
 impl Unwinder {
-    /// The callers of the frame `at`, those in `framed` code found by frame pointer.
+    /// The callers of the frame `at`; `BY_FRAME_POINTERS`, those in `framed` code found that way.
+    ///
+    /// # Safety
+    /// `bounds` are the calling thread's or the default, and if they hold `at.sp`, it is not below the thread's stack pointer.
     #[inline(always)]
-    pub(super) fn walk(
+    pub(super) unsafe fn walk<const BY_FRAME_POINTERS: bool>(
         &self,
-        mut at: Registers,
+        at: Registers,
         framed: Code,
-        home: StackBounds,
+        bounds: StackBounds,
         out: &mut [usize; MAX_FRAMES],
     ) -> Captured {
-        let mut memory = StackMemory::new(home, at.sp);
+        let mut memory = StackMemory::new(bounds, at.sp);
         let mut near = Span::EMPTY;
         let (mut len, mut recovered) = (0, 0);
+        // Plain words, so that they stay in registers: stored and loaded again they would double the time of a frame.
+        let Registers { mut after, mut sp, mut fp, mut link } = at;
+        let mut mapped_to = memory.mapped_to();
         let ended = loop {
-            let rule = if framed.holds(at.pc) { machine::FRAME } else { self.rule(at.pc, &mut near) };
-            let step = machine::step(rule, &mut at, &mut memory);
-            let address = match step {
-                Ok(address) => address,
-                Err(Ended::Complete) => break Ended::Complete,
-                Err(ended) => match self.step_otherwise(ended, framed, &mut at, &mut memory) {
-                    Ok(address) => {
-                        recovered += 1;
-                        address
+            let by_frame_pointer = BY_FRAME_POINTERS && framed.holds(after);
+            let rule = if by_frame_pointer { machine::FRAME } else { self.rule(after, &mut near) };
+            // SAFETY: sp is where `memory` was entered, or a caller's, which a step found between such a one and
+            // `mapped_to`; `memory` vouches for what is mapped, and offers nothing for a stack pointer that is not one.
+            let caller = unsafe { machine::step_quickly(rule, sp, fp, mapped_to) };
+            let address = if let Some(caller) = caller {
+                (after, sp, fp, link) = (caller.address, caller.cfa, caller.fp, NO_LINK);
+                caller.address
+            } else {
+                match self.step_slowly(rule, framed, Registers { after, sp, fp, link }, memory) {
+                    Ok((step, by)) => {
+                        recovered += usize::from(by == By::Recovery);
+                        (Registers { after, sp, fp, link }, memory) = (step.at, step.memory);
+                        mapped_to = memory.mapped_to();
+                        step.address
                     }
                     Err(ended) => break ended,
-                },
+                }
             };
             let Some(slot) = out.get_mut(len) else { break Ended::Depth };
             *slot = address;
@@ -65,39 +110,38 @@ impl Unwinder {
     }
 
     #[inline(always)]
-    fn rule(&self, pc: usize, near: &mut Span) -> Rule {
-        if let Some(rule) = self.cache.get(pc) {
-            return rule;
-        }
-        let rule = self.directory.rule(pc, near);
+    fn rule(&self, after: usize, near: &mut Span) -> Rule {
+        self.cache.get(after).unwrap_or_else(|| self.rule_of_table(after, near))
+    }
+
+    #[inline(never)]
+    fn rule_of_table(&self, after: usize, near: &mut Span) -> Rule {
+        let rule = self.directory.rule(after.wrapping_sub(1), near);
         if rule != Rule::UNKNOWN {
-            self.cache.put(pc, rule);
+            self.cache.put(after, rule);
         }
         rule
     }
 
-    /// A step for which the rule at hand failed: by the table if that was a frame pointer, by frame pointer if that was the table.
+    /// The steps that are not quick: rare rules, the edge of what is mapped, and the end. What a frame pointer does not lead out of,
+    /// the table may, and the other way round.
     #[cold]
     #[inline(never)]
-    fn step_otherwise(
-        &self,
-        ended: Ended,
-        framed: Code,
-        at: &mut Registers,
-        memory: &mut StackMemory,
-    ) -> Result<usize, Ended> {
-        if framed.holds(at.pc) {
-            let rule = self.rule(at.pc, &mut { Span::EMPTY });
-            return machine::step(rule, at, memory);
+    fn step_slowly(&self, rule: Rule, framed: Code, at: Registers, memory: StackMemory) -> Result<(Step, By), Ended> {
+        let ended = match machine::step(rule, at, memory) {
+            Ok(step) => return Ok((step, By::Rule)),
+            Err(ended) => ended,
+        };
+        if framed.holds(at.after) {
+            let rule = self.rule(at.after, &mut { Span::EMPTY });
+            return machine::step(rule, at, memory).map(|step| (step, By::Rule));
         }
         if ended == Ended::NoTable {
             self.miss_ahead(at, memory);
         }
-        let mut next = *at;
-        match machine::step(machine::FRAME, &mut next, memory) {
-            Ok(address) if ended != Ended::LeftStack && self.directory.covers(next.pc) => {
-                *at = next;
-                Ok(address)
+        match machine::step(machine::FRAME, at, memory) {
+            Ok(step) if ended.is_for_want_of_a_rule() && self.directory.covers(step.at.after) => {
+                Ok((step, By::Recovery))
             }
             _ => Err(ended),
         }
@@ -105,12 +149,12 @@ impl Unwinder {
 
     /// Notes all code on the rest of the stack that has no table yet, so that the collector decodes it in one go; else
     /// each of its ticks would let walks get one piece further.
-    fn miss_ahead(&self, at: &Registers, memory: &mut StackMemory) {
+    fn miss_ahead(&self, at: Registers, memory: StackMemory) {
         let start = at.sp.next_multiple_of(8);
         let mut near = Span::EMPTY;
-        for address in (start..memory.known_end().saturating_sub(7)).step_by(8).take(LOOK_AHEAD_WORDS) {
+        for address in (start..memory.mapped_to().saturating_sub(7)).step_by(8).take(LOOK_AHEAD_WORDS) {
             // SAFETY: a multiple of 8, at or above sp, and the word's end is not above what is known to be mapped.
-            let word = unsafe { memory.word(address) };
+            let word = unsafe { word(address) };
             if self.directory.covers(word) {
                 self.directory.rule(word, &mut near);
             }
@@ -118,14 +162,25 @@ impl Unwinder {
     }
 
     /// A walk by frame pointers, believed only if tables lead to the same addresses.
+    ///
+    /// # Safety
+    /// As for [`walk`](Self::walk).
     #[cold]
     #[inline(never)]
-    fn checked_walk(&self, at: Registers, framed: Code, home: StackBounds, out: &mut [usize; MAX_FRAMES]) -> Captured {
+    unsafe fn walk_both_ways(
+        &self,
+        at: Registers,
+        framed: Code,
+        bounds: StackBounds,
+        out: &mut [usize; MAX_FRAMES],
+    ) -> Captured {
         let mut by_frame_pointers = [0; MAX_FRAMES];
-        let quick = self.walk(at, framed, home, &mut by_frame_pointers);
-        let thorough = self.walk(at, Code::NONE, home, out);
-        let same =
-            quick.ended == thorough.ended && by_frame_pointers.iter().take(quick.len).eq(out.iter().take(thorough.len));
+        // SAFETY: as the caller promises.
+        let (quick, thorough) = unsafe {
+            let quick = self.walk::<true>(at, framed, bounds, &mut by_frame_pointers);
+            (quick, self.walk::<false>(at, framed, bounds, out))
+        };
+        let same = by_frame_pointers.iter().take(quick.len).eq(out.iter().take(thorough.len));
         if !same && thorough.ended != Ended::NoTable && thorough.recovered == 0 {
             self.frame_pointers.reject();
         }

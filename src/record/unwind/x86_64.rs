@@ -2,13 +2,16 @@
 //!
 //! A rule is `kind:2 | (CFA - base)/8:17 | slot:10`. Slot is where the caller's rbp was saved, in words below the CFA;
 //! zero says it was not. The return address is always the word below the CFA; rows that say otherwise are unsupported.
+//! In a rule of kind [`FROM_SP`] or [`FROM_FP`] the offset is at least one word and the slot not below the base register, which
+//! spares the walk two checks a frame.
 
 use std::arch::asm;
 
 use gimli::{CfaRule, EhFrame, EndianSlice, NativeEndian, RegisterRule, UnwindExpression, UnwindTableRow, X86_64};
 
 use super::rows::{Rule, Shape};
-use super::stack_memory::StackMemory;
+use super::stack_memory::{StackMemory, word};
+use super::walk::{Caller, Step};
 use crate::record::stack::Ended;
 
 /// Whose call frame instructions beyond the standard ones are understood.
@@ -22,9 +25,12 @@ pub(super) const FRAME: Rule = Rule(FROM_FP | 2 << OFFSET_AT | 2 << SLOT_AT);
 
 const FROM_SP: u32 = 1;
 const FROM_FP: u32 = 2;
-/// GCC's frames that realign the stack: the CFA itself was saved below rbp.
-const REALIGNED: u32 = 3;
+/// From rbp, with something saved below it.
+const FROM_FP_DEEP: u32 = 3;
+/// An entry of the procedure linkage table: how far into it a second word is on the stack stands above the low byte.
 const PLT: u32 = 5 << 2;
+/// GCC's frames that realign the stack: the CFA itself was saved below rbp, so many words as stand above the low byte.
+const REALIGNED: u32 = 6 << 2;
 
 const OFFSET_AT: u32 = 2;
 const OFFSET_BITS: u32 = 17;
@@ -36,11 +42,18 @@ type Section<'a> = EhFrame<EndianSlice<'a, NativeEndian>>;
 /// What a walk knows of a frame.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Registers {
-    /// An address inside the instruction being executed (for a caller: inside its call).
-    pub(super) pc: usize,
+    /// Just after the instruction that is being executed: for a caller its return address. The rule is that of the byte before.
+    pub(super) after: usize,
     pub(super) sp: usize,
     pub(super) fp: usize,
+    /// A return address is never anywhere but on the stack.
+    pub(super) link: Link,
 }
+
+/// What is known of a return address that is not on the stack.
+pub(super) type Link = ();
+/// Nothing.
+pub(super) const NO_LINK: Link = ();
 
 /// Registers of the function this is inlined into.
 #[inline(always)]
@@ -51,87 +64,100 @@ pub(super) fn registers() -> Registers {
         asm!("lea {}, [rip]", "mov {}, rsp", "mov {}, rbp", out(reg) pc, out(reg) sp, out(reg) fp,
             options(nostack, preserves_flags));
     }
-    Registers { pc, sp, fp }
+    Registers { after: pc.wrapping_add(1), sp, fp, link: NO_LINK }
 }
 
-/// One step up: the return address, with `at` moved to the caller.
+/// The step nearly all frames take: `None` where it leads nowhere, or is one of the rarer ones that [`step`] knows. Plain
+/// words in and out, as a structure passed by reference would keep the walk's registers in memory.
+///
+/// # Safety
+/// `sp` is a multiple of 8 and not above `mapped_to`, which is below 2^63; what lies between them is mapped, or `mapped_to` is 0.
 #[inline(always)]
-pub(super) fn step(rule: Rule, at: &mut Registers, memory: &mut StackMemory) -> Result<usize, Ended> {
-    let base = match rule.0 & 3 {
-        FROM_SP => at.sp,
-        FROM_FP => at.fp,
-        _ => return step_special(rule, at, memory),
+pub(super) unsafe fn step_quickly(rule: Rule, sp: usize, fp: usize, mapped_to: usize) -> Option<Caller> {
+    /// Bits of no aligned address of the lower half, where user memory is.
+    const WRONG: usize = 1 << 63 | 7;
+    let cfa = match rule.0 & 3 {
+        FROM_SP => sp.wrapping_add(offset(rule)),
+        FROM_FP if fp & WRONG == 0 && fp >= sp => fp + offset(rule),
+        _ => return None,
     };
-    let offset = (rule.0 >> OFFSET_AT & ((1 << OFFSET_BITS) - 1)) as usize * 8;
-    let saved = (rule.0 >> SLOT_AT) as usize * 8;
-    climb(base.wrapping_add(offset), saved, at, memory)
+    if cfa > mapped_to {
+        return None;
+    }
+    // SAFETY: cfa is a multiple of 8 as its base and offset are; it did not wrap as the base is below 2^63; it is above sp as the
+    // base is not below sp and the offset is positive; and all from sp to mapped_to is mapped.
+    let address = unsafe { word(cfa - 8) };
+    let fp = match saved(rule) {
+        0 => fp,
+        // SAFETY: as above; the slot lies between the base and the CFA.
+        saved => unsafe { word(cfa - saved) },
+    };
+    (address != 0).then_some(Caller { address, cfa, fp })
 }
 
-/// To the frame above `cfa`, whose rbp is `saved` bytes below it.
-#[inline(always)]
-fn climb(cfa: usize, saved: usize, at: &mut Registers, memory: &mut StackMemory) -> Result<usize, Ended> {
-    let height = cfa.wrapping_sub(at.sp);
-    if (height as isize) < 8 || saved > height || cfa & 7 != 0 || !memory.reaches(cfa) {
-        return Err(Ended::LeftStack);
-    }
-    // SAFETY: cfa is a multiple of 8, at least 8 above sp, and memory reaches it.
-    let caller = unsafe { memory.word(cfa - 8) };
-    if saved != 0 {
-        // SAFETY: sp <= cfa - saved < cfa, both multiples of 8, and memory reaches cfa.
-        at.fp = unsafe { memory.word(cfa - saved) };
-    }
-    if caller == 0 {
-        return Err(Ended::Complete);
-    }
-    at.sp = cfa;
-    at.pc = caller - 1;
-    Ok(caller)
-}
-
+/// Any step, and why it cannot be made.
 #[cold]
 #[inline(never)]
-fn step_special(rule: Rule, at: &mut Registers, memory: &mut StackMemory) -> Result<usize, Ended> {
-    if rule.0 & 3 == REALIGNED {
-        return step_realigned(rule, at, memory);
-    }
-    if rule == Rule::SIGNAL {
-        return step_signal(at, memory);
-    }
-    if rule.0 & 0xff == PLT {
-        let pushed = at.pc & 15 >= (rule.0 >> 8) as usize;
-        return climb(at.sp.wrapping_add(if pushed { 16 } else { 8 }), 0, at, memory);
-    }
-    Err(rule.why_not())
+pub(super) fn step(rule: Rule, at: Registers, mut memory: StackMemory) -> Result<Step, Ended> {
+    let base = match rule.0 & 3 {
+        FROM_SP => at.sp,
+        FROM_FP | FROM_FP_DEEP => at.fp,
+        _ => return step_special(rule, at, memory),
+    };
+    let cfa = base.wrapping_add(offset(rule));
+    let fp = match saved(rule) {
+        0 => at.fp,
+        saved => memory.checked_word(cfa.wrapping_sub(saved), at.sp)?,
+    };
+    climb(cfa, fp, at, memory)
 }
 
-fn step_realigned(rule: Rule, at: &mut Registers, memory: &mut StackMemory) -> Result<usize, Ended> {
-    let below = (rule.0 >> OFFSET_AT) as usize * 8;
-    let (cfa, fp) = (word_at(at.fp.wrapping_sub(below), at, memory)?, word_at(at.fp, at, memory)?);
-    let caller = climb(cfa, 0, at, memory)?;
-    at.fp = fp;
-    Ok(caller)
+/// From its base register to the CFA, in bytes.
+#[inline(always)]
+fn offset(rule: Rule) -> usize {
+    (rule.0 >> OFFSET_AT & ((1 << OFFSET_BITS) - 1)) as usize * 8
+}
+
+/// From the saved rbp to the CFA, in bytes.
+#[inline(always)]
+fn saved(rule: Rule) -> usize {
+    (rule.0 >> SLOT_AT & ((1 << SLOT_BITS) - 1)) as usize * 8
+}
+
+/// To the frame above `cfa`, with its frame pointer known.
+fn climb(cfa: usize, fp: usize, at: Registers, mut memory: StackMemory) -> Result<Step, Ended> {
+    match memory.checked_word(cfa.wrapping_sub(8), at.sp)? {
+        0 => Err(Ended::Complete),
+        address => Ok(Step { address, at: Registers { after: address, sp: cfa, fp, link: NO_LINK }, memory }),
+    }
+}
+
+fn step_special(rule: Rule, at: Registers, memory: StackMemory) -> Result<Step, Ended> {
+    let number = (rule.0 >> 8) as usize;
+    match rule.0 & 0xff {
+        PLT if at.after.wrapping_sub(1) & 15 >= number => climb(at.sp.wrapping_add(16), at.fp, at, memory),
+        PLT => climb(at.sp.wrapping_add(8), at.fp, at, memory),
+        REALIGNED => step_realigned(number * 8, at, memory),
+        _ if rule == Rule::SIGNAL => step_signal(at, memory),
+        _ => Err(rule.why_not()),
+    }
+}
+
+fn step_realigned(below: usize, at: Registers, mut memory: StackMemory) -> Result<Step, Ended> {
+    let cfa = memory.checked_word(at.fp.wrapping_sub(below), at.sp)?;
+    let fp = memory.checked_word(at.fp, at.sp)?;
+    climb(cfa, fp, at, memory)
 }
 
 /// The registers of the code a signal interrupted, from the `ucontext` that the kernel left on top of the stack.
-fn step_signal(at: &mut Registers, memory: &mut StackMemory) -> Result<usize, Ended> {
+fn step_signal(at: Registers, mut memory: StackMemory) -> Result<Step, Ended> {
     const RBP: usize = 120;
     const RSP: usize = 160;
     const RIP: usize = 168;
-    let context = at.sp;
-    let pc = word_at(context.wrapping_add(RIP), at, memory)?;
-    let sp = word_at(context.wrapping_add(RSP), at, memory)?;
-    let fp = word_at(context.wrapping_add(RBP), at, memory)?;
+    let mut register = |offset| memory.checked_word(at.sp.wrapping_add(offset), at.sp);
+    let (pc, sp, fp) = (register(RIP)?, register(RSP)?, register(RBP)?);
     memory.enter(sp);
-    *at = Registers { pc, sp, fp };
-    Ok(pc)
-}
-
-fn word_at(address: usize, at: &Registers, memory: &mut StackMemory) -> Result<usize, Ended> {
-    if address < at.sp || address & 7 != 0 || !memory.reaches(address.saturating_add(8)) {
-        return Err(Ended::LeftStack);
-    }
-    // SAFETY: a multiple of 8, not below sp, and memory reaches its end (a saturated end is not a multiple of 8 away).
-    Ok(unsafe { memory.word(address) })
+    Ok(Step { address: pc, at: Registers { after: pc.wrapping_add(1), sp, fp, link: NO_LINK }, memory })
 }
 
 /// The rule of one row.
@@ -149,17 +175,21 @@ pub(super) fn encode(row: &UnwindTableRow<usize>, section: &Section) -> Rule {
 }
 
 fn from_register(register: gimli::Register, offset: i64, row: &UnwindTableRow<usize>) -> Option<Rule> {
-    let kind = match register {
-        X86_64::RSP => FROM_SP,
-        X86_64::RBP => FROM_FP,
-        _ => return None,
-    };
-    let slot = match row.register(X86_64::RBP) {
+    let offset = words(offset, OFFSET_BITS).filter(|&words| words > 0)?;
+    let saved = match row.register(X86_64::RBP) {
         None | Some(RegisterRule::Undefined | RegisterRule::SameValue) => 0,
-        Some(RegisterRule::Offset(below)) => words(below.checked_neg()?, SLOT_BITS).filter(|&slot| slot > 0)?,
+        Some(RegisterRule::Offset(below)) => words(below.checked_neg()?, SLOT_BITS).filter(|&words| words > 0)?,
         _ => return None,
     };
-    Some(Rule(kind | words(offset, OFFSET_BITS)? << OFFSET_AT | slot << SLOT_AT))
+    let (kind, slot) = match register {
+        // In an epilogue, what was saved below the stack pointer has been popped back into rbp.
+        X86_64::RSP if saved > offset => (FROM_SP, 0),
+        X86_64::RSP => (FROM_SP, saved),
+        X86_64::RBP if saved > offset => (FROM_FP_DEEP, saved),
+        X86_64::RBP => (FROM_FP, saved),
+        _ => return None,
+    };
+    Some(Rule(kind | offset << OFFSET_AT | slot << SLOT_AT))
 }
 
 /// The two expressions compilers and linkers write: a PLT entry and a realigned frame.
@@ -176,7 +206,7 @@ fn from_expression(
         }
         // *(rbp - n), with rbp saved where rbp points
         [0x76, n @ 0x40..=0x7f, 0x06] if fp_is_at_fp(row, section) => {
-            Some(Rule(REALIGNED | words(0x80 - i64::from(n), OFFSET_BITS)? << OFFSET_AT))
+            Some(Rule(REALIGNED | words(0x80 - i64::from(n), OFFSET_BITS)? << 8))
         }
         _ => None,
     }
