@@ -41,6 +41,13 @@ pub struct Captured {
     pub recovered: usize,
 }
 
+impl Captured {
+    /// No frame at all.
+    pub(super) fn nothing(ended: Ended) -> Self {
+        Self { len: 0, truncated: true, ended, recovered: 0 }
+    }
+}
+
 /// Why a walk ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]

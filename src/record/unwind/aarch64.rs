@@ -77,7 +77,7 @@ pub(super) fn registers() -> Registers {
 /// words in and out, as a structure passed by reference would keep the walk's registers in memory.
 ///
 /// # Safety
-/// `sp` is a multiple of 8 and not above `mapped_to`, which is below 2^63; what lies between them is mapped, or `mapped_to` is 0.
+/// `sp` is a multiple of 8 and not above `mapped_to`, which is below 2^63; what lies between them is mapped.
 #[inline(always)]
 pub(super) unsafe fn step_quickly(rule: Rule, sp: usize, fp: usize, mapped_to: usize) -> Option<Caller> {
     let base = match rule.0 & 3 {
@@ -164,7 +164,7 @@ fn step_signal(at: Registers, mut memory: StackMemory) -> Result<Step<Registers>
     const X0: usize = 312;
     let mut register = |n: usize| memory.checked_word(at.sp.wrapping_add(X0 + n * 8), at.sp);
     let (fp, link, sp, pc) = (register(29)?, register(30)?, register(31)?, register(32)?);
-    memory.enter(sp);
+    let memory = memory.entered(sp).ok_or(Ended::LeftStack)?;
     Ok(Step { address: pc, at: Registers { after: pc.wrapping_add(INSTRUCTION_BYTES), sp, fp, link }, memory })
 }
 

@@ -32,8 +32,6 @@ pub(super) struct Code {
 }
 
 impl Code {
-    pub(super) const NONE: Self = Self { start: 0, bytes: 0 };
-
     pub(super) fn is_empty(self) -> bool {
         self.bytes == 0
     }

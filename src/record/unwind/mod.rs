@@ -45,4 +45,6 @@ static UNWINDER: Unwinder = Unwinder {
 };
 
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod tests;

@@ -203,8 +203,12 @@ impl PieceDecoder<'_> {
             return Some(());
         }
         let start = self.start + (number * PIECE_BYTES) as u64;
-        let rows = self.sections.decode(start..start + PIECE_BYTES as u64, context, arena.rest(), census)?;
-        piece.publish(arena.take(rows)?, arena)
+        let rows = self.sections.decode(start..start + PIECE_BYTES as u64, context, arena.rest(), census);
+        let published = rows.and_then(|rows| piece.publish(arena.take(rows)?, arena));
+        if published.is_none() {
+            piece.refuse();
+        }
+        published
     }
 }
 

@@ -79,33 +79,26 @@ impl StackBounds {
 pub(super) struct StackMemory {
     /// The thread's own stack as far as it is in use, if the walk began on it. Below the stack pointer it may be unmapped.
     home: StackBounds,
-    /// Everything from the walk's stack pointer up to here is mapped; 0 if nothing is known to be.
+    /// Everything from the walk's stack pointer, a multiple of 8, up to here is mapped; below 2^63.
     mapped_to: usize,
     foreign: bool,
     probes: u32,
 }
 
 impl StackMemory {
-    /// For a walk that begins at stack pointer `sp`, on a thread with stack `bounds`.
+    /// For a walk that begins at stack pointer `sp`, on a thread with stack `bounds`; `None` if it is not one.
     #[inline(always)]
-    pub(super) fn new(bounds: StackBounds, sp: usize) -> Self {
+    pub(super) fn new(bounds: StackBounds, sp: usize) -> Option<Self> {
         let home = if bounds.holds(sp) { StackBounds { low: sp, ..bounds } } else { StackBounds::default() };
-        let mut memory = Self { home, mapped_to: 0, foreign: false, probes: PROBES };
-        memory.enter(sp);
-        memory
+        Self { home, mapped_to: 0, foreign: false, probes: PROBES }.entered(sp)
     }
 
-    /// The walk continues at `sp`, which may be on another stack than before (a signal's frame says so). What cannot
-    /// be a stack pointer gives nothing to read.
+    /// As the walk continues at `sp`, which may be on another stack than before (a signal's frame says so).
     #[inline(always)]
-    pub(super) fn enter(&mut self, sp: usize) {
-        let possible = sp & (NOT_USER | 7) == 0;
-        self.foreign = possible && !self.home.holds(sp);
-        self.mapped_to = match (possible, self.foreign) {
-            (true, true) => sp,
-            (true, false) => self.home.high,
-            (false, _) => 0,
-        };
+    pub(super) fn entered(self, sp: usize) -> Option<Self> {
+        let foreign = !self.home.holds(sp);
+        let mapped_to = if foreign { sp } else { self.home.high };
+        (sp & (NOT_USER | 7) == 0).then_some(Self { mapped_to, foreign, ..self })
     }
 
     /// Whether all between the walk's stack pointer and `end` may be read.
@@ -204,7 +197,7 @@ mod tests {
     #[test]
     fn a_foreign_stack_is_read_up_to_its_guard_and_no_further() {
         let pages = crate::record::unwind::tests::guarded_pages(3) as usize;
-        let mut memory = StackMemory::new(StackBounds::default(), pages + 64);
+        let mut memory = StackMemory::new(StackBounds::default(), pages + 64).unwrap();
         assert!(memory.reaches(pages + 3 * PAGE));
         assert!(!memory.reaches(pages + 3 * PAGE + 8));
     }
@@ -212,7 +205,7 @@ mod tests {
     #[test]
     fn the_own_stack_ends_at_its_top() {
         let bounds = StackBounds { low: 0x1000, high: 0x9000 };
-        let mut memory = StackMemory::new(bounds, 0x2000);
+        let mut memory = StackMemory::new(bounds, 0x2000).unwrap();
         assert!(memory.reaches(0x9000));
         assert!(!memory.reaches(0x9008));
     }

@@ -29,7 +29,7 @@ const MISSES: usize = 64;
 /// A piece's rows, once decoded.
 #[derive(Debug)]
 pub(super) struct Piece {
-    /// Sorted; the first row is at 0. Null until decoded.
+    /// Sorted; the first row is at 0. Null until decoded or refused.
     rows: AtomicPtr<Row>,
     /// `BUCKETS + 1` numbers of rows: the last that begins at or before the bucket's start. Set before `rows`.
     index: AtomicPtr<u16>,
@@ -52,6 +52,14 @@ impl Piece {
         self.index.store(index.as_mut_ptr(), Relaxed);
         self.rows.store(rows.as_ptr().cast_mut(), Release);
         Some(())
+    }
+
+    /// Publishes that nothing will be known of this piece, so that walks do not go on asking for it.
+    pub(super) fn refuse(&self) {
+        static NO_ROW: [Row; 1] = [Row { at: 0, rule: Rule::UNKNOWN }];
+        static NO_INDEX: [u16; BUCKETS + 1] = [0; BUCKETS + 1];
+        self.index.store(NO_INDEX.as_ptr().cast_mut(), Relaxed);
+        self.rows.store(NO_ROW.as_ptr().cast_mut(), Release);
     }
 
     pub(super) fn is_decoded(&self) -> bool {
@@ -191,6 +199,13 @@ impl Directory {
         // stored here and is never changed or freed.
         let pieces = unsafe { (*table).pieces() };
         Some(Span { start, pieces })
+    }
+
+    /// Whether `pc` is in a piece that the collector may yet decode.
+    pub(super) fn is_missing(&self, pc: usize) -> bool {
+        self.find(pc)
+            .and_then(|span| span.pieces.get(pc.wrapping_sub(span.start) >> PIECE_SHIFT))
+            .is_some_and(|piece| !piece.is_decoded())
     }
 
     #[cold]

@@ -76,7 +76,7 @@ impl Unwinder {
         bounds: StackBounds,
         out: &mut [usize; MAX_FRAMES],
     ) -> Captured {
-        let mut memory = StackMemory::new(bounds, at.sp);
+        let Some(mut memory) = StackMemory::new(bounds, at.sp) else { return Captured::nothing(Ended::LeftStack) };
         let mut near = Span::EMPTY;
         let (mut len, mut recovered) = (0, 0);
         // Plain words, so that they stay in registers: stored and loaded again they would double the time of a frame.
@@ -86,7 +86,7 @@ impl Unwinder {
             let by_frame_pointer = BY_FRAME_POINTERS && framed.holds(after);
             let rule = if by_frame_pointer { machine::FRAME } else { self.rule(after, &mut near) };
             // SAFETY: sp is where `memory` was entered, or a caller's, which a step found between such a one and
-            // `mapped_to`; `memory` vouches for what is mapped, and offers nothing for a stack pointer that is not one.
+            // `mapped_to`; `memory` vouches for what is mapped, and has refused a stack pointer that cannot be one.
             let caller = unsafe { machine::step_quickly(rule, sp, fp, mapped_to) };
             let address = if let Some(caller) = caller {
                 (after, sp, fp, link) = (caller.address, caller.cfa, caller.fp, NO_LINK);
@@ -136,7 +136,7 @@ impl Unwinder {
             let rule = self.rule(at.after, &mut { Span::EMPTY });
             return machine::step(rule, at, memory).map(|step| (step, By::Rule));
         }
-        if ended == Ended::NoTable {
+        if ended == Ended::NoTable && self.directory.is_missing(at.after.wrapping_sub(1)) {
             self.miss_ahead(at, memory);
         }
         match machine::step(machine::FRAME, at, memory) {
@@ -150,10 +150,9 @@ impl Unwinder {
     /// Notes all code on the rest of the stack that has no table yet, so that the collector decodes it in one go; else
     /// each of its ticks would let walks get one piece further.
     fn miss_ahead(&self, at: Registers, memory: StackMemory) {
-        let start = at.sp.next_multiple_of(8);
         let mut near = Span::EMPTY;
-        for address in (start..memory.mapped_to().saturating_sub(7)).step_by(8).take(LOOK_AHEAD_WORDS) {
-            // SAFETY: a multiple of 8, at or above sp, and the word's end is not above what is known to be mapped.
+        for address in (at.sp..memory.mapped_to()).step_by(8).take(LOOK_AHEAD_WORDS) {
+            // SAFETY: what is mapped begins at the stack pointer and ends at a multiple of 8, as the stack pointer is one.
             let word = unsafe { word(address) };
             if self.directory.covers(word) {
                 self.directory.rule(word, &mut near);

@@ -71,7 +71,7 @@ pub(super) fn registers() -> Registers {
 /// words in and out, as a structure passed by reference would keep the walk's registers in memory.
 ///
 /// # Safety
-/// `sp` is a multiple of 8 and not above `mapped_to`, which is below 2^63; what lies between them is mapped, or `mapped_to` is 0.
+/// `sp` is a multiple of 8 and not above `mapped_to`, which is below 2^63; what lies between them is mapped.
 #[inline(always)]
 pub(super) unsafe fn step_quickly(rule: Rule, sp: usize, fp: usize, mapped_to: usize) -> Option<Caller> {
     /// Bits of no aligned address of the lower half, where user memory is.
@@ -156,7 +156,7 @@ fn step_signal(at: Registers, mut memory: StackMemory) -> Result<Step, Ended> {
     const RIP: usize = 168;
     let mut register = |offset| memory.checked_word(at.sp.wrapping_add(offset), at.sp);
     let (pc, sp, fp) = (register(RIP)?, register(RSP)?, register(RBP)?);
-    memory.enter(sp);
+    let memory = memory.entered(sp).ok_or(Ended::LeftStack)?;
     Ok(Step { address: pc, at: Registers { after: pc.wrapping_add(1), sp, fp, link: NO_LINK }, memory })
 }
 
