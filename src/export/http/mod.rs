@@ -49,6 +49,7 @@ pub struct Server {
     stop: Arc<Stop>,
     waker: Arc<Waker>,
     thread: Option<JoinHandle<()>>,
+    pid: u32,
 }
 
 impl Server {
@@ -65,7 +66,7 @@ impl Server {
         let stop = Arc::new(Stop::default());
         let (event_loop, waker) = EventLoop::new(listener, routes, Arc::new(config), stop.clone()).map_err(refused)?;
         let thread = Builder::new().name("heapwatch-server".to_owned()).spawn(|| event_loop.run()).map_err(refused)?;
-        Ok(Server { address, stop, waker, thread: Some(thread) })
+        Ok(Server { address, stop, waker, thread: Some(thread), pid: std::process::id() })
     }
 
     /// Where it listens, with the port that the system chose if 0 was asked for.
@@ -79,6 +80,12 @@ impl Server {
     }
 
     fn end(&mut self) {
+        if self.pid != std::process::id() {
+            // A forked child has the handle and not the thread: joining it would wait for ever, and the sockets are the
+            // parent's to end.
+            self.thread = None;
+            return;
+        }
         self.stop.set();
         // A failed wake-up delays the end to the next event or the longest sleep; nothing else is lost.
         let _ = self.waker.wake();

@@ -440,6 +440,17 @@ fn a_stopped_server_frees_its_port_and_every_thread_was_announced() {
 }
 
 #[test]
+fn a_forked_child_leaves_the_server_to_its_parent() {
+    let mut running = serve(|_| {});
+    let address = running.server.address();
+    running.server.pid ^= 1;
+    drop(running);
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(get("/still", "Connection: close\r\n").as_bytes()).unwrap();
+    assert!(rest(&mut stream).ends_with("/still"));
+}
+
+#[test]
 fn exposure_is_warned_of_by_name() {
     let text = exposed_warning("0.0.0.0:8001".parse().unwrap());
     assert!(text.contains("0.0.0.0:8001") && text.contains("token"));
