@@ -1,5 +1,8 @@
 //! Stage 4: pure functions of series and snapshots. No clock, no file, no global.
 
+pub mod changepoint;
+#[cfg(test)]
+pub(crate) mod dice;
 pub mod resample;
 pub mod season;
 pub mod series;

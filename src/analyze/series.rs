@@ -55,6 +55,21 @@ pub struct InputSummary {
     pub repaired: Repairs,
 }
 
+impl std::fmt::Display for InputSummary {
+    /// `700 rows`, and what was repaired where anything was.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} rows", self.rows)?;
+        let r = &self.repaired;
+        let counts = [
+            (r.not_finite, "not finite, dropped"),
+            (r.duplicate_times, "with a time that comes again, dropped"),
+            (r.out_of_order, "out of order, sorted"),
+            (r.too_late, "too late, dropped"),
+        ];
+        counts.iter().filter(|c| c.0 > 0).try_for_each(|(n, what)| write!(f, "; {n} {what}"))
+    }
+}
+
 impl Series {
     /// Takes rows in any order. Rows that are not finite are dropped, rows out of order sorted, of rows with one time the
     /// last is kept; each is counted. A load that is not finite is taken as the previous row's (0 at the start).
@@ -158,6 +173,13 @@ mod tests {
         let s = Series::repaired(vec![3.0, 1.0, 1.0, f64::NAN, 2.0], vec![30.0, 10.0, 11.0, 5.0, f64::INFINITY], None);
         assert_eq!((s.times_s(), s.values()), (&[1.0, 3.0][..], &[11.0, 30.0][..]));
         assert_eq!(s.repairs(), &Repairs { not_finite: 2, duplicate_times: 1, out_of_order: 1, too_late: 0 });
+    }
+
+    #[test]
+    fn the_summary_says_what_was_repaired_and_nothing_else() {
+        let s = Series::repaired(vec![2.0, 1.0, f64::NAN], vec![1.0, 2.0, 3.0], None);
+        assert_eq!(s.summary().to_string(), "2 rows; 1 not finite, dropped; 1 out of order, sorted");
+        assert_eq!(Series::default().summary().to_string(), "0 rows");
     }
 
     #[test]

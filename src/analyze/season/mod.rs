@@ -3,7 +3,7 @@
 //! Candidates come from the spectrum ([`spectrum`]), the verdict from predicting every cycle by the others ([`fold`]).
 //! Seasons are then taken one at a time, strongest first, a shorter one before its own multiple, each removed before the
 //! next is judged: that resolves harmonics and multiples. Trend, steps, spikes, gaps and wandering noise are expected.
-//! Invariant: on a series without a season, one is reported with at most the probability [`SeasonOptions::false_alarm`].
+//! Invariant: on a series without a season, one is reported at the rate [`SeasonOptions::false_alarm`], over noise of all colours.
 //! It does not find a season that fits fewer than two times, nor one whose period keeps changing.
 
 mod fold;
@@ -22,7 +22,12 @@ const MOST_CELLS: usize = 16_384;
 
 /// Independent trials that one row counts as when the false-alarm rate is shared out: the periods tried, the refinement of
 /// each, and that red noise has more power at a period than at its harmonics. Found by generating noise of every colour.
-const TRIALS_PER_ROW: f64 = 50.0;
+const TRIALS_PER_ROW: f64 = 300.0;
+
+/// Periods that people and schedulers live by, in seconds: hour, day, week. They are expected, so each counts as so many trials
+/// only, and two or three days suffice where another period would need more.
+const CALENDAR_S: [f64; 3] = [3600.0, 86_400.0, 604_800.0];
+const CALENDAR_TRIALS: f64 = 50.0;
 
 /// One cycle.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -66,7 +71,7 @@ pub fn find_seasons(series: &Series, options: &SeasonOptions) -> Vec<Season> {
 
 fn on_grid(series: &Series, step_s: f64, options: &SeasonOptions) -> Vec<Season> {
     let Some(grid) = resample_within(series, MOST_CELLS) else { return Vec::new() };
-    find_in(&grid.values, options)
+    search(&grid.values, &CALENDAR_S.map(|s| s / grid.step_s), options)
         .into_iter()
         .map(|s| {
             let period_s = s.period_rows * grid.step_s;
@@ -88,14 +93,22 @@ fn merge(found: &mut Vec<Season>, options: &SeasonOptions) {
     *found = kept;
 }
 
-/// Seasons of evenly spaced values (NaN where missing), strongest first; `period_s` equals `period_rows`.
+/// Seasons of evenly spaced values (NaN where missing), strongest first; `period_s` equals `period_rows`. Knows no calendar.
 pub fn find_in(values: &[f64], options: &SeasonOptions) -> Vec<Season> {
+    search(values, &[], options)
+}
+
+fn search(values: &[f64], expected: &[f64], options: &SeasonOptions) -> Vec<Season> {
     let Some(clean) = cleaned(values) else { return Vec::new() };
-    let level = options.false_alarm / (TRIALS_PER_ROW * values.len() as f64);
+    let bar = Bar {
+        any: options.false_alarm / (TRIALS_PER_ROW * values.len() as f64),
+        expected: options.false_alarm / CALENDAR_TRIALS,
+        periods: expected.iter().copied().filter(|p| (2.0..=values.len() as f64 / 2.0).contains(p)).collect(),
+    };
     let mut rest = clean.clone();
     let mut taken: Vec<(f64, Vec<f64>)> = Vec::new();
     while taken.len() < options.most.max(1) {
-        let Some(season) = next_season(&rest, level) else { break };
+        let Some(season) = next_season(&rest, &bar) else { break };
         let Some(profile) = Profile::of(&rest, season.period) else { break };
         let part: Vec<f64> = (0..rest.len()).map(|i| profile.at(i as f64)).collect();
         rest.iter_mut().zip(&part).for_each(|(r, p)| *r -= p);
@@ -104,13 +117,27 @@ pub fn find_in(values: &[f64], options: &SeasonOptions) -> Vec<Season> {
     strengths(&rest, taken, options)
 }
 
+/// How unlikely a season must be by chance.
+struct Bar {
+    any: f64,
+    expected: f64,
+    periods: Vec<f64>,
+}
+
+impl Bar {
+    fn passes(&self, fold: &Fold) -> bool {
+        let known = self.periods.iter().any(|p| (fold.period / p - 1.0).abs() < 0.04);
+        fold.chance < if known { self.expected } else { self.any }
+    }
+}
+
 /// The next season to take: the best share, or the divisor of it that must go first.
-fn next_season(rest: &[f64], level: f64) -> Option<Fold> {
+fn next_season(rest: &[f64], bar: &Bar) -> Option<Fold> {
     let sums = Prefix::of(rest);
-    let periods = spectrum::candidates(&filled(rest));
-    let folds = periods.iter().filter_map(|p| fold(rest, &sums, *p));
+    let proposed = spectrum::candidates(&filled(rest));
+    let folds = bar.periods.iter().chain(&proposed).filter_map(|p| fold(rest, &sums, *p));
     let refined: Vec<Fold> = folds.filter(|f| f.chance < 0.05).map(|f| refine(rest, &sums, f)).collect();
-    let real = || refined.iter().filter(|f| f.chance < level);
+    let real = || refined.iter().filter(|f| bar.passes(f));
     let mut best = *real().max_by(|a, b| a.share.total_cmp(&b.share))?;
     while let Some(f) = real().filter(|f| goes_first(f, &best)).max_by(|a, b| a.variance.total_cmp(&b.variance)) {
         best = *f;

@@ -88,12 +88,16 @@ fn interleaved(a: &[f64], b: &[f64]) -> Vec<f64> {
     (0..a.len().max(b.len())).flat_map(|i| [a.get(i), b.get(i)]).flatten().copied().collect()
 }
 
+/// Cycles a series that are always proposed: a spectrum can hardly tell so few from trend.
+const FEW_CYCLES: [f64; 6] = [2.0, 2.4, 3.0, 3.6, 4.3, 5.2];
+
 /// Drops what cannot be told from an earlier candidate; adds small multiples of the likeliest, for a season whose
 /// harmonics outshine it.
 fn distinct(found: Vec<f64>, n: usize) -> Vec<f64> {
     let multiples: Vec<f64> = found.iter().take(3).flat_map(|p| [2.0 * p, 3.0 * p]).collect();
     let mut kept: Vec<f64> = Vec::new();
-    for p in found.into_iter().chain(multiples) {
+    let few = FEW_CYCLES.map(|c| n as f64 / c);
+    for p in found.into_iter().chain(multiples).chain(few) {
         let resolution = 0.25 * p * p / n as f64;
         let fits = (2.0..=n as f64 / 2.0 * 1.02).contains(&p);
         if fits && kept.iter().all(|q| (p - q).abs() > resolution) {

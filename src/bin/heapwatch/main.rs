@@ -2,6 +2,7 @@
 //!
 //! Exit status: 0 done; 1 the finding that `--fail-on` names is there; 2 bad usage or unreadable input.
 
+mod changepoint;
 mod series;
 mod symbolize;
 
@@ -20,12 +21,14 @@ struct Cli {
 #[derive(Subcommand)]
 enum Verb {
     Symbolize(symbolize::Symbolize),
+    Changepoint(changepoint::Changepoints),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let done: heapwatch::Result<ExitCode> = match cli.verb {
         Verb::Symbolize(verb) => verb.run(),
+        Verb::Changepoint(v) => v.run(),
     };
     match done {
         Ok(code) => code,

@@ -9,6 +9,7 @@ use heapwatch::analyze::series::{Row, Series};
 use heapwatch::source::csv;
 use heapwatch::{Error, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
 
 /// How an answer is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -80,6 +81,18 @@ fn progress(bytes: u64) -> ProgressBar {
 /// Text on a terminal, JSON elsewhere, unless told.
 pub fn format_or_default(asked: Option<Format>) -> Format {
     asked.unwrap_or(if io::stdout().is_terminal() { Format::Text } else { Format::Json })
+}
+
+/// A time as RFC 3339 in UTC, to the millisecond; `None` outside the years that it can say.
+pub fn rfc3339(at_s: f64) -> Option<String> {
+    let at = jiff::Timestamp::from_millisecond((at_s * 1000.0).round() as i64).ok()?;
+    at_s.is_finite().then(|| at.to_string())
+}
+
+/// A document as JSON, with a newline.
+pub fn document(document: &impl Serialize) -> Result<String> {
+    let text = serde_json::to_string(document);
+    text.map(|t| t + "\n").map_err(|e| Error::cannot_write("the document", io::Error::other(e)))
 }
 
 /// Prints a document whole. A reader that goes away early is not an error.
