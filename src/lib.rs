@@ -2,16 +2,24 @@
 //! sure that is, and when the memory limit will be hit.
 
 pub mod analyze;
+#[doc(hidden)] // Stages of the machine: public for benchmarks and models only, no part of the API.
+#[allow(missing_docs)]
 pub mod collect;
+mod config;
 mod error;
 pub mod export;
-#[doc(hidden)] // Public for benchmarks and models only; no part of the API.
+#[doc(hidden)]
 #[allow(missing_docs)]
 pub mod record;
 pub mod snapshot;
 pub mod source;
 pub mod symbolize;
+mod watch;
 
+pub use analyze::severity::{Severity, Thresholds};
 pub use error::{Error, Result};
+pub use export::ProfileKind;
+pub use export::report::Report;
 pub use record::allocator::HeapWatch;
 pub use record::scope::{InScope, ScopeGuard, ScopeId, scope, scope_operation};
+pub use watch::{Builder, Watch};

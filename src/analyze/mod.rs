@@ -3,8 +3,10 @@
 pub mod changepoint;
 #[cfg(test)]
 pub(crate) mod dice;
+pub mod heap;
 pub mod resample;
 pub mod season;
 pub mod series;
+pub mod severity;
 pub mod sizing;
 pub mod trend;

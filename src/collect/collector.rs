@@ -4,6 +4,7 @@
 //! applied. A free that is in the list happened after its allocation's event was in a ring, so a free never comes before its
 //! allocation. Frees that arrive during the drain wait for the next one.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -205,9 +206,9 @@ impl Collector {
             self.make_room();
         }
         let frames = self.stacks.get(stack).frames.clone();
-        // Addresses hash into ids that no name's hash is likely to meet; the site is gone once it is named.
-        let id = frames.iter().fold(!0u64, |h, a| (h ^ a).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29)) | 1;
-        let site = self.sites.of_id(id, || nameless(&frames), now_s);
+        // Addresses hash into keys that no name's hash is likely to meet; the site is gone once it is named.
+        let key = frames.iter().fold(!0u64, |h, a| (h ^ a).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29)) | 1;
+        let site = self.sites.of_key(key, || nameless(&frames), now_s);
         let stack = self.stacks.get_mut(stack);
         (stack.site, stack.named) = (site, false);
     }
@@ -336,14 +337,25 @@ impl Collector {
         let frames = self.stacks.get(stack).frames.clone();
         let named: Vec<Frame> =
             frames.iter().flat_map(|a| self.symbolizer.resolve(*a, &self.modules).to_vec()).collect();
-        let folded = fold::fold(&named);
+        let named = fold::without_hook(&named);
+        let folded = fold::fold(named);
         if self.sites.is_full() {
             self.make_room();
         }
         let raw = self.stacks.get(stack).site;
-        let site = self.sites.of_id(folded.id, || named.into(), now_s);
-        if site != sites::OTHER {
+        let key = folded.key(named);
+        let mut new = false;
+        let site = self.sites.of_key(
+            key,
+            || {
+                new = true;
+                named.into()
+            },
+            now_s,
+        );
+        if new {
             let of = self.sites.get_mut(site);
+            of.id = folded.id;
             of.allocating_frame = folded.allocating_frame;
             of.application_frame = folded.application_frame;
             of.type_name = folded.type_name;
@@ -384,10 +396,11 @@ impl Collector {
         let mut beyond = Usage::default();
         in_use.iter().skip(LISTED).for_each(|(_, s)| super::weight::add_usage(&mut beyond, &s.usage()));
         let scopes = scope::accounts();
+        let ids = public_ids(in_use.iter().take(LISTED).map(|(_, s)| *s));
         let listed = in_use.iter().take(LISTED).map(|(_, s)| {
             let scope = (s.main_scope() as usize).checked_sub(1).and_then(|i| scopes.get(i));
             Arc::new(Site {
-                id: s.id,
+                id: ids.get(&s.key).copied().unwrap_or(s.id),
                 stack: s.stack.clone(),
                 allocating_frame: s.allocating_frame,
                 application_frame: s.application_frame,
@@ -465,6 +478,15 @@ impl Collector {
         let untouched = allocator::LIVE.untouched_bytes() + thread::untouched_bytes();
         heap + map::mapped_bytes().saturating_sub(untouched) + self.table_bytes as u64
     }
+}
+
+/// Ids by key. Sites that only their lines tell apart (two pushes in one function) are numbered in the order of their lines.
+fn public_ids<'a>(sites: impl Iterator<Item = &'a sites::Site>) -> HashMap<u64, u64> {
+    let line = |s: &sites::Site| s.application_frame.or(s.allocating_frame).and_then(|i| s.stack.get(i)?.line);
+    let mut sites: Vec<(u64, Option<u32>, u64)> = sites.map(|s| (s.id, line(s), s.key)).collect();
+    sites.sort_unstable();
+    let numbered = sites.chunk_by(|a, b| a.0 == b.0).flat_map(|same| (0u64..).zip(same));
+    numbered.map(|(n, (id, _, key))| (*key, id ^ n.wrapping_mul(0x9E37_79B9_7F4A_7C15))).collect()
 }
 
 fn tally(scopes: &mut Vec<ScopeTally>, scope: u32) -> &mut ScopeTally {

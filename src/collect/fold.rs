@@ -48,6 +48,22 @@ const ALLOCATOR_ENTRY: [&str; 4] = ["__rust_alloc", "__rust_realloc", "__rg_", "
 /// Modules of the standard library that call the allocator and no code of others.
 const ALLOCATOR_CALLERS: [&str; 2] = ["alloc::raw_vec::", "alloc::alloc::"];
 
+impl Folded {
+    /// Tells call sites of one process apart: the id, and the line at which the code asked for memory. Of two pushes in one
+    /// function one may leak and the other not.
+    pub fn key(&self, frames: &[Frame]) -> u64 {
+        let place = self.application_frame.or(self.allocating_frame).and_then(|i| frames.get(i));
+        let line = place.and_then(|frame| frame.line).unwrap_or(0);
+        fnv(self.id, &line.to_string()) | 1
+    }
+}
+
+/// The frames without those of the hook at their front: what called the allocator comes first.
+pub fn without_hook(frames: &[Frame]) -> &[Frame] {
+    let ours = frames.iter().take_while(|frame| frame.origin == Origin::Allocator).count();
+    frames.get(after_allocator_entry(frames).max(ours)..).filter(|rest| !rest.is_empty()).unwrap_or(frames)
+}
+
 /// Folds frames, leaf first.
 pub fn fold(frames: &[Frame]) -> Folded {
     let begin = after_allocator_entry(frames);

@@ -1,11 +1,15 @@
 //! Stage 5: renders what the other stages have found, and computes nothing.
 
 pub mod collapsed;
+pub mod dump;
 #[cfg(feature = "flamegraph")]
 pub mod flamegraph;
 #[cfg(feature = "http")]
 pub mod http;
+pub mod json;
 pub mod pprof;
+pub mod prometheus;
+pub mod report;
 
 /// Which sample type of a profile stands first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

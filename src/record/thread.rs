@@ -450,6 +450,22 @@ pub fn after_fork_in_child() {
     }
 }
 
+/// Makes a forked child begin anew: no sampling, no claim of the parent's other threads. Installed once a process.
+pub fn install_fork_handler() {
+    #[cfg(all(unix, not(miri)))]
+    {
+        static INSTALLED: AtomicBool = AtomicBool::new(false);
+        extern "C" fn in_child() {
+            control::set_interval(control::OFF);
+            after_fork_in_child();
+        }
+        if !INSTALLED.swap(true, Ordering::AcqRel) {
+            // SAFETY: `in_child` touches atomics of blocks that are never unmapped, and neither locks nor allocates.
+            unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+        }
+    }
+}
+
 /// Nanoseconds of the monotonic clock; a vDSO call, no lock, no system call where the clock source allows.
 #[cfg(all(unix, not(miri)))]
 pub fn clock_ns() -> u64 {
