@@ -15,6 +15,9 @@ const LEAST_JUMPS: usize = 3;
 /// Live samples of a site that is one block, or a few.
 const MOST_SAMPLES: u64 = 4;
 
+/// The present block must have been there for this share of the site's time.
+const PRESENT_SHARE: f64 = 0.6;
+
 /// A block that keeps growing.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Doubling {
@@ -31,22 +34,25 @@ pub fn doubling(site: &Site, now_s: f64) -> Option<Doubling> {
     if site.usage.live_samples > MOST_SAMPLES {
         return None;
     }
-    let (start_s, jumps) = jumps(&site.history)?;
+    let (first_s, start_s, jumps) = jumps(&site.history)?;
     let [.., before_last, last] = jumps[..] else { return None };
     let lived = now_s - start_s;
     let goes_on = last - start_s >= 0.45 * lived;
     let spaced = before_last - start_s <= 0.8 * (last - start_s);
-    (jumps.len() >= LEAST_JUMPS && lived > 0.0 && goes_on && spaced).then(|| Doubling {
+    // A buffer that was built and dropped before will be again.
+    let longest = lived >= PRESENT_SHARE * (now_s - first_s);
+    (jumps.len() >= LEAST_JUMPS && lived > 0.0 && goes_on && spaced && longest).then(|| Doubling {
         jumps: jumps.len(),
         onset_s: start_s,
         bytes_per_s: site.usage.live_bytes.value / lived,
     })
 }
 
-/// When the present block was first seen, and when it was resized since.
-fn jumps(history: &SiteHistory) -> Option<(f64, Vec<f64>)> {
+/// When the site, and its present block, were first seen, and when that was resized since.
+fn jumps(history: &SiteHistory) -> Option<(f64, f64, Vec<f64>)> {
     let mut points = history.times_s.iter().copied().zip(history.live_bytes.iter().copied());
     let (mut start_s, mut level) = points.find(|(_, live)| *live > 0.0)?;
+    let first_s = start_s;
     let mut jumps = Vec::new();
     for (time, live) in points {
         if live < DROP * level {
@@ -59,7 +65,7 @@ fn jumps(history: &SiteHistory) -> Option<(f64, Vec<f64>)> {
             level = live;
         }
     }
-    Some((start_s, jumps))
+    Some((first_s, start_s, jumps))
 }
 
 #[cfg(test)]
