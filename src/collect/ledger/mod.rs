@@ -2,7 +2,7 @@
 //!
 //! RSS = resident live heap + allocator overhead + stacks + mapped files + our own mappings + anonymous memory that
 //! nothing explains. A stretch of anonymous memory is the wrapped allocator's when a sampled live block lies in it;
-//! without any sample the kernel's heap (`brk`) is taken for it. The attribution is by mapping, as the kernel merges
+//! without any sample the C library's heap is taken for it. The attribution is by mapping, as the kernel merges
 //! neighbours: C code that shares the allocator's mappings counts as the allocator's overhead.
 //!
 //! Invariant: of one complete reading the terms add up to RSS exactly. A partial reading gives no split, only what the
@@ -132,7 +132,8 @@ struct Anonymous {
     rest: u64,
 }
 
-/// The regions with a sampled block are the allocator's. Where the blocks alone are larger than what is resident, the
+/// The regions with a sampled block are the allocator's, and if one of them is the C library's heap, all of that is:
+/// an arena of a quiet thread may have no sample. Where the blocks alone are larger than what is resident, the
 /// difference was never touched, or swapped out.
 fn attribute(regions: &[Region], blocks: &[LiveBlock]) -> Anonymous {
     let mut sampled: Vec<Option<u64>> = vec![None; regions.len()];
@@ -144,7 +145,8 @@ fn attribute(regions: &[Region], blocks: &[LiveBlock]) -> Anonymous {
             None => sums.untouched = sums.untouched.saturating_add(block.bytes),
         }
     }
-    let none_sampled = sampled.iter().all(Option::is_none);
+    let hits_system_heap = regions.iter().zip(&sampled).any(|(r, s)| s.is_some() && r.kind == Kind::SystemHeap);
+    let system_heap_is_ours = hits_system_heap || sampled.iter().all(Option::is_none);
     for (region, bytes) in regions.iter().zip(sampled) {
         let resident = region.resident_bytes;
         match (bytes, region.kind) {
@@ -152,9 +154,9 @@ fn attribute(regions: &[Region], blocks: &[LiveBlock]) -> Anonymous {
                 sums.allocators += resident;
                 sums.untouched = sums.untouched.saturating_add(bytes.saturating_sub(resident));
             }
-            (None, Kind::Brk) if none_sampled => sums.allocators += resident,
+            (None, Kind::SystemHeap) if system_heap_is_ours => sums.allocators += resident,
             (None, Kind::Stack) => sums.stacks += resident,
-            (None, Kind::Brk | Kind::Plain) => sums.rest += resident,
+            (None, Kind::SystemHeap | Kind::Plain) => sums.rest += resident,
         }
     }
     sums

@@ -16,6 +16,8 @@ pub const READ_BOUND_TIME: Duration = Duration::from_millis(100);
 
 /// Stacks made by pthreads have a guard below them of one page, or as many as the program asked for.
 const GUARD_BOUND_BYTES: u64 = 64 << 10;
+/// `HEAP_MAX_SIZE` of glibc on 64-bit systems.
+const ARENA_BYTES: u64 = 64 << 20;
 const CHUNK_BYTES: usize = 64 << 10;
 /// No mapping counts for more, so that no sum over the mappings within [`READ_BOUND_BYTES`] can overflow.
 const RESIDENT_BOUND_BYTES: u64 = 1 << 44;
@@ -25,8 +27,8 @@ const LINE_BOUND_BYTES: usize = 8 << 10;
 /// What an anonymous mapping looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// The kernel's heap (`brk`).
-    Brk,
+    /// Memory of the C library's `malloc`: the kernel's heap (`brk`), or an arena that glibc gives to a thread.
+    SystemHeap,
     /// A thread's stack, unless a heap block lies in it: older kernels merge a stack with heap right above it.
     Stack,
     /// Anything else.
@@ -149,7 +151,18 @@ impl<'a> Parser<'a> {
             let kind = kind(&mapping, self.guard_end, self.stack_addresses);
             sums.anonymous.push(Region { start: mapping.start, end: mapping.end, resident_bytes: resident, kind });
         }
+        self.mark_arena_below(&mapping);
         self.guard_end = is_guard(&mapping).then_some(mapping.end);
+    }
+
+    /// An arena of glibc begins at a multiple of its largest size; what it has not used yet, up to the next multiple, is
+    /// reserved and inaccessible.
+    fn mark_arena_below(&mut self, reserve: &Mapping) {
+        let ends_arena = is_inaccessible(reserve) && reserve.end.is_multiple_of(ARENA_BYTES);
+        let below = self.mappings.anonymous.last_mut().filter(|region| region.end == reserve.start);
+        if let Some(arena) = below.filter(|region| ends_arena && region.start.is_multiple_of(ARENA_BYTES)) {
+            arena.kind = Kind::SystemHeap;
+        }
     }
 
     fn finish(mut self, is_partial: bool) -> Mappings {
@@ -166,7 +179,7 @@ fn kind(mapping: &Mapping, guard_end: Option<u64>, known: &[u64]) -> Kind {
     let looks_plain = mapping.name == Name::None && mapping.is_readable && mapping.is_writable;
     let has_known = || known.iter().any(|address| (mapping.start..mapping.end).contains(address));
     match mapping.name {
-        Name::Brk => Kind::Brk,
+        Name::Brk => Kind::SystemHeap,
         Name::Stack => Kind::Stack,
         _ if looks_plain && (guard_end == Some(mapping.start) || has_known()) => Kind::Stack,
         _ => Kind::Plain,
@@ -174,8 +187,11 @@ fn kind(mapping: &Mapping, guard_end: Option<u64>, known: &[u64]) -> Kind {
 }
 
 fn is_guard(mapping: &Mapping) -> bool {
-    let inaccessible = !mapping.is_readable && !mapping.is_writable && mapping.name == Name::None;
-    inaccessible && mapping.end - mapping.start <= GUARD_BOUND_BYTES
+    is_inaccessible(mapping) && mapping.end - mapping.start <= GUARD_BOUND_BYTES
+}
+
+fn is_inaccessible(mapping: &Mapping) -> bool {
+    !mapping.is_readable && !mapping.is_writable && mapping.name == Name::None
 }
 
 /// `5652b189b000-5652b189d000 r--p 00000000 fe:00 247282    /usr/bin/head`
@@ -252,7 +268,7 @@ Rss:                   3 kB
             resident_bytes: 87 << 10,
             file_bytes: 12 << 10,
             anonymous: vec![
-                region(0x5000, 0x9000, 12 << 10, Kind::Brk),
+                region(0x5000, 0x9000, 12 << 10, Kind::SystemHeap),
                 region(0x11000, 0x20000, 20 << 10, Kind::Stack),
                 region(0x20000, 0x30000, 40 << 10, Kind::Plain),
                 region(0x7f0000, 0x7f1000, 3 << 10, Kind::Stack),
@@ -265,6 +281,33 @@ Rss:                   3 kB
     #[test]
     fn a_known_address_makes_a_stack() {
         assert_eq!(stack_bytes(&read(SMAPS.as_bytes(), &[0x2fff8]).unwrap()), 63 << 10);
+    }
+
+    #[test]
+    fn an_arena_is_told_by_where_it_begins_and_its_reserve_ends() {
+        let kind = |start: &str, end: &str| {
+            let smaps =
+                format!("{start}-8021000 rw-p 0 00:00 0 \nRss: 4 kB\n8021000-{end} ---p 0 00:00 0 \nRss: 0 kB\n");
+            read(smaps.as_bytes(), &[]).unwrap().anonymous[0].kind
+        };
+        assert_eq!(kind("8000000", "c000000"), Kind::SystemHeap);
+        assert_eq!(kind("8001000", "c000000"), Kind::Plain);
+        assert_eq!(kind("8000000", "b000000"), Kind::Plain);
+    }
+
+    #[test]
+    #[cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
+    fn what_a_thread_allocates_lies_in_the_system_heap() {
+        let (send, receive) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let block = std::hint::black_box(vec![1u8; 4000]);
+            let mappings = read(std::fs::File::open("/proc/self/smaps").unwrap(), &[]).unwrap();
+            send.send((block.as_ptr() as u64, mappings)).unwrap();
+        });
+        thread.join().unwrap();
+        let (address, mappings) = receive.recv().unwrap();
+        let region = mappings.anonymous.iter().find(|r| (r.start..r.end).contains(&address));
+        assert_eq!(region.map(|r| r.kind), Some(Kind::SystemHeap), "{address:x} in {mappings:x?}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ fn region(start: u64, size: u64, resident_bytes: u64, kind: Kind) -> Region {
 
 fn mappings() -> Mappings {
     let anonymous = vec![
-        region(100 * MIB, 40 * MIB, 30 * MIB, Kind::Brk),
+        region(100 * MIB, 40 * MIB, 30 * MIB, Kind::SystemHeap),
         region(200 * MIB, 20 * MIB, 20 * MIB, Kind::Plain),
         region(300 * MIB, 1024 * MIB, 5 * MIB, Kind::Plain),
         region(9000 * MIB, 8 * MIB, 2 * MIB, Kind::Stack),
@@ -50,6 +50,18 @@ fn memory_asked_for_and_never_touched_is_not_taken_for_resident() {
     // 1010 live − 995 that the second block has beyond its 5 resident − 7 in a mapping without resident pages.
     assert_eq!((got.live_heap, got.allocator_overhead, got.anonymous_other), (8 * MIB, 27 * MIB, 20 * MIB));
     assert_eq!(got.ledger(1010 * MIB, 65 * MIB).live_heap_not_resident, Some(1002 * MIB));
+}
+
+#[test]
+fn one_sample_in_the_c_library_s_heap_claims_all_of_it_and_none_if_samples_lie_elsewhere() {
+    let mut mappings = mappings();
+    mappings.anonymous[1].kind = Kind::SystemHeap;
+    let overhead = |address: u64| {
+        let blocks = [block(address, MIB)];
+        split(&mappings, &HeapView { live_bytes: MIB, blocks: &blocks, ..HeapView::default() }).allocator_overhead
+    };
+    assert_eq!(overhead(110 * MIB), 49 * MIB);
+    assert_eq!(overhead(301 * MIB), 4 * MIB, "another allocator is wrapped");
 }
 
 #[test]
