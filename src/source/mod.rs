@@ -2,3 +2,7 @@
 
 #[cfg(feature = "cli")]
 pub mod csv;
+#[cfg(feature = "cli")]
+pub mod prometheus_api;
+#[cfg(feature = "cli")]
+pub mod usage_csv;

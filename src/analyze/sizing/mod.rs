@@ -11,6 +11,7 @@ pub mod amount;
 pub mod autoscaling;
 pub mod days;
 pub mod efficiency;
+pub mod fleet;
 pub mod histogram;
 pub mod krr;
 pub mod leaks;
