@@ -55,6 +55,11 @@ impl Error {
         Error::new(Kind::State, message)
     }
 
+    /// An argument of a command that cannot work.
+    pub fn bad_argument(message: &str) -> Error {
+        Error::config(message)
+    }
+
     /// An input that cannot be opened or read.
     pub fn cannot_read(what: &str, cause: std::io::Error) -> Error {
         Error::new(Kind::Input, format!("cannot read {what}")).because(cause)

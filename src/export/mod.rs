@@ -10,6 +10,9 @@ pub mod json;
 pub mod pprof;
 pub mod prometheus;
 pub mod report;
+pub mod sizing_report;
+#[cfg(feature = "cli")]
+pub mod sizing_yaml;
 
 /// Which sample type of a profile stands first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

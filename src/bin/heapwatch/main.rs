@@ -3,6 +3,8 @@
 //! Exit status: 0 done; 1 the finding that `--fail-on` names is there; 2 bad usage or unreadable input.
 
 mod changepoint;
+mod k8s;
+mod prometheus;
 mod series;
 mod symbolize;
 
@@ -22,6 +24,7 @@ struct Cli {
 enum Verb {
     Symbolize(symbolize::Symbolize),
     Changepoint(changepoint::Changepoints),
+    K8s(Box<k8s::K8s>),
 }
 
 fn main() -> ExitCode {
@@ -29,6 +32,7 @@ fn main() -> ExitCode {
     let done: heapwatch::Result<ExitCode> = match cli.verb {
         Verb::Symbolize(verb) => verb.run(),
         Verb::Changepoint(v) => v.run(),
+        Verb::K8s(args) => k8s::run(&args),
     };
     match done {
         Ok(code) => code,

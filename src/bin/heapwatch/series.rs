@@ -58,11 +58,16 @@ impl Input {
             Some(path) => {
                 let name = path.display().to_string();
                 let file = File::open(path).map_err(|e| Error::cannot_read(&name, e))?;
-                let bytes = file.metadata().map_or(0, |m| m.len());
-                Ok((Box::new(progress(bytes).wrap_read(file)), name))
+                Ok((Box::new(reading(file)), name))
             }
         }
     }
+}
+
+/// The file, with a bar that follows the reading.
+pub fn reading(file: File) -> impl Read {
+    let bytes = file.metadata().map_or(0, |m| m.len());
+    progress(bytes).wrap_read(file)
 }
 
 /// A bar on standard error when that is a terminal and the file takes noticeable time; hidden elsewhere.

@@ -10,8 +10,8 @@ use super::client::{Client, Refused};
 use crate::analyze::series::Series;
 use crate::error::{Error, Result};
 
-/// Points of all series together that one chunk aims at: some 15 MB of JSON.
-const CHUNK_POINTS: f64 = 500_000.0;
+/// Points of all series together that one chunk aims at: some 9 MB of JSON.
+const CHUNK_POINTS: f64 = 300_000.0;
 /// Prometheus refuses more points than this for one series.
 const MAX_POINTS_A_SERIES: f64 = 10_000.0;
 
