@@ -185,3 +185,71 @@ fn cut(mut name: String) -> String {
     }
     name
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::Origin;
+
+    const LEGACY_PUSH: &str = "_ZN5alloc3vec16Vec$LT$T$C$A$GT$4push17h0123456789abcdefE";
+
+    #[test]
+    fn a_legacy_path_gets_the_arguments_of_the_plain_name() {
+        let plain = Some("push<app::Session, alloc::alloc::Global>");
+        assert_eq!(full(Some(LEGACY_PUSH), plain, None).unwrap(), "alloc::vec::Vec<app::Session>::push");
+        assert_eq!(full(Some(LEGACY_PUSH), None, None).unwrap(), "alloc::vec::Vec<T,A>::push");
+        // The order of an impl's parameters is not known outside the standard library, so they go to the end.
+        let own = "_ZN3app14Cache$LT$T$GT$3put17h0123456789abcdefE";
+        assert_eq!(full(Some(own), Some("put<u8, u16>"), None).unwrap(), "app::Cache<T>::put<u8, u16>");
+    }
+
+    #[test]
+    fn a_v0_name_has_everything_and_loses_its_hashes() {
+        let name = full(Some("_RNvCs1234_3app4main"), Some("main"), None).unwrap();
+        assert_eq!(name, "app::main");
+        let method = full(Some("_RNvXs_Cs1234_3appNtB4_5StoreNtB4_4Keep4keep"), Some("keep"), None).unwrap();
+        assert_eq!(method, "<app::Store as app::Keep>::keep");
+    }
+
+    #[test]
+    fn closures_keep_the_number_and_kind_that_the_debug_information_has() {
+        let closure = "_ZN3app4main28_$u7b$$u7b$closure$u7d$$u7d$17h0123456789abcdefE";
+        assert_eq!(full(Some(closure), None, None).unwrap(), "app::main::{closure}");
+        assert_eq!(full(Some(closure), Some("{async_fn#0}"), None).unwrap(), "app::main::{async_fn#0}");
+    }
+
+    #[test]
+    fn without_a_linkage_name_the_file_gives_the_path() {
+        let place = Place { origin: Origin::Std, krate: Some("alloc".into()), module: "vec".into() };
+        let name = full(None, Some("push<app::Session, alloc::alloc::Global>"), Some(&place)).unwrap();
+        assert_eq!(name, "alloc::vec::push<app::Session>");
+        assert_eq!(full(None, Some("inner"), None).unwrap(), "inner");
+        assert_eq!(full(None, None, Some(&place)), None);
+    }
+
+    #[test]
+    fn arguments_are_split_at_the_top_level_only() {
+        let (base, arguments) = split_arguments("f<(u8, u16), fn(u8) -> u16, [u8; 4], A<B, C>>");
+        assert_eq!((base, arguments), ("f", vec!["(u8, u16)", "fn(u8) -> u16", "[u8; 4]", "A<B, C>"]));
+        assert_eq!(split_arguments("operator<"), ("operator<", vec![]));
+        assert_eq!(split_arguments("<T as X>::f").1, Vec::<&str>::new());
+    }
+
+    #[test]
+    fn no_name_breaks_it_and_none_is_endless() {
+        let pieces = ["<", ">", "::", "é", "-", " as ", "{", "}", "(", "T", ",", "_ZN3", "_RN", "dyn ", "#"];
+        let mut seed = 1usize;
+        for _ in 0..20_000 {
+            let name: String = (0..seed % 12)
+                .map(|_| {
+                    seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                    pieces[(seed >> 33) % pieces.len()]
+                })
+                .collect();
+            let _ = full(Some(&name), Some(&name), None);
+            seed = seed.wrapping_add(1);
+        }
+        let long = full(Some(&"é".repeat(5000)), None, None).unwrap();
+        assert!(long.len() <= MAX_NAME_BYTES + '…'.len_utf8());
+    }
+}

@@ -234,3 +234,76 @@ impl ModulePath<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REGISTRY: &str = "/home/me/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f";
+    const HASH: &str = "/rustc/59807616e1fa2540724bfbac14d7976d7e4a3860";
+
+    fn unit() -> UnitOrigin {
+        let text = |text: &str| Some(text.to_owned());
+        UnitOrigin { directory: text("/build/shop"), krate: text("shop"), root_file: text("src/main.rs") }
+    }
+
+    fn told(path: &str) -> (Origin, String, String) {
+        let place = of_file(path, &unit()).unwrap();
+        (place.origin, place.krate.unwrap_or_default(), place.module)
+    }
+
+    fn place(origin: Origin, krate: &str, module: &str) -> (Origin, String, String) {
+        (origin, krate.to_owned(), module.to_owned())
+    }
+
+    #[test]
+    fn the_standard_library_is_told_by_its_remapped_path() {
+        let file = |rest: &str| told(&format!("{HASH}/library/{rest}"));
+        assert_eq!(file("alloc/src/vec/mod.rs"), place(Origin::Std, "alloc", "vec"));
+        assert_eq!(file("std/src/collections/hash/map.rs"), place(Origin::Std, "std", "collections::hash::map"));
+        assert_eq!(file("alloc/src/alloc.rs"), place(Origin::Allocator, "alloc", "alloc"));
+        let dependency = told("/rust/deps/hashbrown-0.16.1/src/raw/mod.rs");
+        assert_eq!(dependency, place(Origin::Std, "hashbrown", "raw"));
+        let source = "/home/me/.rustup/toolchains/stable/lib/rustlib/src/rust/library/core/src/option.rs";
+        assert_eq!(told(source), place(Origin::Std, "core", "option"));
+    }
+
+    #[test]
+    fn dependencies_are_told_by_where_cargo_keeps_them() {
+        let tokio = format!("{REGISTRY}/tokio-1.40.0/src/runtime/task/core.rs");
+        assert_eq!(told(&tokio), place(Origin::Dependency, "tokio", "runtime::task::core"));
+        let pre = format!("{REGISTRY}/ring-buffer-0.9.0-rc.1+x/src/lib.rs");
+        assert_eq!(told(&pre), place(Origin::Dependency, "ring_buffer", ""));
+        let git = "/home/me/.cargo/git/checkouts/axum-8ef1/42c/axum-core/src/body.rs";
+        assert_eq!(told(git), place(Origin::Dependency, "axum_core", "body"));
+        assert_eq!(told("/build/shop/vendor/serde/src/de/mod.rs"), place(Origin::Dependency, "serde", "de"));
+        assert_eq!(told("bytes-1.10.0/src/bytes.rs"), place(Origin::Dependency, "bytes", "bytes"));
+        let shim = format!("{REGISTRY}/tikv-jemallocator-0.6.0/src/lib.rs");
+        assert_eq!(told(&shim), place(Origin::Allocator, "tikv_jemallocator", ""));
+    }
+
+    #[test]
+    fn the_rest_is_the_services_own() {
+        assert_eq!(told("/build/shop/src/cart/mod.rs"), place(Origin::Application, "shop", "cart"));
+        assert_eq!(told("src/main.rs"), place(Origin::Application, "shop", ""));
+        assert_eq!(told("/build/shop/crates/shop-db/src/pool.rs"), place(Origin::Application, "shop_db", "pool"));
+        assert_eq!(relative("/build/shop/src/cart/mod.rs", &unit()), "src/cart/mod.rs");
+        assert_eq!(of_file("/build/shop/src/fast.c", &unit()), None);
+    }
+
+    #[test]
+    fn names_alone_tell_what_they_can() {
+        let of = |name: &str| of_name(name, crate_of_name(name), Some("shop"));
+        assert_eq!(of("shop::cart::add"), Origin::Application);
+        assert_eq!(of("<shop::Cart as core::fmt::Debug>::fmt"), Origin::Application);
+        assert_eq!(of("<T as alloc::slice::hack::ConvertVec>::to_vec"), Origin::Std);
+        assert_eq!(of("<shop::Cart as alloc::vec::spec_from_elem::SpecFromElem>::from_elem"), Origin::Std);
+        assert_eq!(of("alloc::alloc::exchange_malloc"), Origin::Allocator);
+        assert_eq!(of("__rustc::__rust_alloc"), Origin::Allocator);
+        assert_eq!(of("heapwatch::record::allocator::alloc"), Origin::Allocator);
+        assert_eq!(of("hyper::server::serve"), Origin::Dependency);
+        assert_eq!(of("mi_malloc_aligned"), Origin::Allocator);
+        assert_eq!(of("__libc_start_main@@GLIBC_2.34"), Origin::Std);
+        assert_eq!(of("SSL_CTX_new"), Origin::Unknown);
+    }
+}
