@@ -5,6 +5,7 @@
 mod changepoint;
 mod k8s;
 mod prometheus;
+mod leak;
 mod series;
 mod symbolize;
 
@@ -22,6 +23,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// Whether a series leaks: since when, how fast, how sure, and when the limit is met
+    Leak(leak::LeakArgs),
     Symbolize(symbolize::Symbolize),
     Changepoint(changepoint::Changepoints),
     K8s(Box<k8s::K8s>),
@@ -30,6 +33,7 @@ enum Verb {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let done: heapwatch::Result<ExitCode> = match cli.verb {
+        Verb::Leak(args) => leak::run(&args),
         Verb::Symbolize(verb) => verb.run(),
         Verb::Changepoint(v) => v.run(),
         Verb::K8s(args) => k8s::run(&args),
