@@ -3,6 +3,7 @@
 pub mod changepoint;
 pub mod heap;
 pub mod leak;
+pub mod anomaly;
 pub mod resample;
 pub mod season;
 pub mod series;

@@ -6,6 +6,7 @@ mod changepoint;
 mod k8s;
 mod prometheus;
 mod leak;
+mod anomaly;
 mod series;
 mod symbolize;
 
@@ -28,6 +29,8 @@ enum Verb {
     Symbolize(symbolize::Symbolize),
     Changepoint(changepoint::Changepoints),
     K8s(Box<k8s::K8s>),
+    /// Scores every row of a series and names its anomalies, causally
+    Anomaly(anomaly::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
         Verb::Symbolize(verb) => verb.run(),
         Verb::Changepoint(v) => v.run(),
         Verb::K8s(args) => k8s::run(&args),
+        Verb::Anomaly(arguments) => anomaly::run(&arguments),
     };
     match done {
         Ok(code) => code,
