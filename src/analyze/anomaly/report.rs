@@ -4,8 +4,8 @@
 
 use serde::Serialize;
 
-use super::point::{Anomaly, Baseline, Kind, Point, SeasonSeen, Severity, Treatment};
 use super::AnomalyDetector;
+use super::point::{Anomaly, Baseline, Kind, Point, SeasonSeen, Severity, Treatment};
 
 /// The document's name and version.
 pub const SCHEMA: &str = "heapwatch.anomaly/1";

@@ -21,9 +21,11 @@ pub(super) struct Strongest {
 /// The strongest of the channels that `used` admits.
 pub(super) fn strongest(surprises: &[f64; CHANNELS], used: impl Fn(Channel) -> bool) -> Strongest {
     let start = Strongest { surprise: 0.0, channel: Channel::Jump };
-    Channel::ALL.into_iter().zip(surprises).filter(|(c, _)| used(*c)).fold(start, |best, (channel, s)| {
-        if *s > best.surprise { Strongest { surprise: *s, channel } } else { best }
-    })
+    Channel::ALL
+        .into_iter()
+        .zip(surprises)
+        .filter(|(c, _)| used(*c))
+        .fold(start, |best, (channel, s)| if *s > best.surprise { Strongest { surprise: *s, channel } } else { best })
 }
 
 /// Whether a channel counts for the score. A quiet hour is too common to be news; it counts for alarms, where the bar is higher.

@@ -65,7 +65,7 @@ const SETTLED: u64 = 30;
 /// Added to the novelty so that leaving the range by less than this share of it is nothing special.
 const NOVELTY_OFFSET: f64 = 0.02;
 /// Added to a flat run, so that short runs of a coarsely rounded series are nothing special.
-const FLAT_OFFSET: f64 = 8.0;
+const FLAT_OFFSET: f64 = 12.0;
 /// Largest input or target of the predictor, in spreads.
 const MOST_SPREADS: f64 = 1e6;
 
@@ -162,7 +162,7 @@ impl Statistics {
             (self.short - self.centre).abs() / (self.spread + tiny),
             (self.long - self.centre).abs(),
             row.from_slow.abs() / (self.season_spread + row.doubt + tiny),
-            if self.flat_rows > 0.0 { self.flat_rows + FLAT_OFFSET } else { 0.0 },
+            self.flat_rows + FLAT_OFFSET,
             1.0 / (self.hour_steps + tiny),
         ]
     }

@@ -22,6 +22,8 @@ const PRIOR_SCALE: f64 = 0.30;
 const PRIOR_BLOCKS: f64 = 30.0;
 /// Variance of a Gumbel variable of scale one: π²/6.
 const GUMBEL_VARIANCE: f64 = std::f64::consts::PI * std::f64::consts::PI / 6.0;
+/// Surprise of the first value above zero after blocks that held none: rare, but there is no scale to say how rare.
+const UNHEARD_OF: f64 = 4.0;
 /// Closed blocks before the first answer.
 const LEAST_BLOCKS: usize = 2;
 
@@ -41,7 +43,15 @@ impl Tail {
     /// For a statistic that jumps: the running block counts at once, so one burst is surprising once.
     pub(super) fn sudden() -> Tail {
         let none = [0.0; HORIZONS.len()];
-        Tail { logs: VecDeque::new(), peaks: none, scale: PRIOR_SCALE, current: None, pending: None, gradual: false, blocks: 0 }
+        Tail {
+            logs: VecDeque::new(),
+            peaks: none,
+            scale: PRIOR_SCALE,
+            current: None,
+            pending: None,
+            gradual: false,
+            blocks: 0,
+        }
     }
 
     /// For a statistic that creeps: the running block and the one before it do not count, or it would hide its own rise.
@@ -51,8 +61,11 @@ impl Tail {
 
     /// −log10 of the chance that a block holds `z` or more; 0 until enough blocks are known.
     pub(super) fn surprise(&self, z: f64) -> f64 {
-        if self.logs.len() < LEAST_BLOCKS || z <= 0.0 {
+        if z <= 0.0 || (self.blocks as usize) < LEAST_BLOCKS + 2 {
             return 0.0;
+        }
+        if self.logs.len() < LEAST_BLOCKS {
+            return if self.current.is_none() { UNHEARD_OF } else { 0.0 };
         }
         let log = z.ln();
         let running = self.current.filter(|_| !self.gradual).unwrap_or(f64::MIN);
