@@ -1,9 +1,9 @@
 //! Stage 4: pure functions of series and snapshots. No clock, no file, no global.
 
+pub mod anomaly;
 pub mod changepoint;
 pub mod heap;
 pub mod leak;
-pub mod anomaly;
 pub mod resample;
 pub mod season;
 pub mod series;

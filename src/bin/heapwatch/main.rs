@@ -2,11 +2,11 @@
 //!
 //! Exit status: 0 done; 1 the finding that `--fail-on` names is there; 2 bad usage or unreadable input.
 
+mod anomaly;
 mod changepoint;
 mod k8s;
-mod prometheus;
 mod leak;
-mod anomaly;
+mod prometheus;
 mod series;
 mod symbolize;
 
