@@ -5,7 +5,8 @@
 //! beforehand the collector's thread provides with [`refresh`]; before the first refresh there are no frames.
 //! Names are found elsewhere and later.
 //!
-//! A stack that could not be walked to its end is cut off, says so, and says why; no address is ever guessed.
+//! A stack that could not be walked to its end is cut off, says so, and says why. Frames without a table are passed by
+//! frame pointer if that leads to known code, and that is said and counted too.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -33,11 +34,12 @@ pub const MAX_FRAMES: usize = 128;
 pub struct Captured {
     /// Addresses written.
     pub len: usize,
-    /// Whether there are, or may be, frames beyond them.
+    /// Whether frames are, or may be, missing: beyond these, or where one was recovered.
     pub truncated: bool,
     /// Why the walk ended.
     pub ended: Ended,
-    /// Frames that no table describes and that were passed by the frame pointer, at which one frame may be missing.
+    /// Places where no table describes the code and the frame pointer led on, to a known module. Code that keeps frame pointers
+    /// (as just-in-time compilers do) loses nothing there; of other code the frames are missing.
     pub recovered: usize,
 }
 
@@ -162,7 +164,7 @@ pub struct StackCounters {
 pub struct StackTotals {
     /// Captures by why they ended, in the order of [`Ended::ALL`].
     pub ended: [u64; Ended::ALL.len()],
-    /// Captures that passed frames without a table.
+    /// Captures in which something was recovered; they are among the above.
     pub recovered: u64,
 }
 

@@ -213,3 +213,145 @@ pub(super) fn shape(rule: Rule) -> Shape {
         _ => Shape::Other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::unwind::stack_memory::StackBounds;
+
+    const fn rule(kind: u32, offset: u32, saved: u32, fp: u32) -> Rule {
+        Rule(kind | (offset / 16) << OFFSET_AT | (saved / 8) << SLOT_AT | fp << FP_AT)
+    }
+
+    /// 32 words that stand for a stack, each holding its own number plus 0x1000.
+    struct Stack(Box<[usize; 32]>);
+
+    impl Stack {
+        fn new() -> Self {
+            Self(Box::new(std::array::from_fn(|n| 0x1000 + n)))
+        }
+
+        fn sp(&self) -> usize {
+            (self.0.as_ptr() as usize).next_multiple_of(16)
+        }
+
+        fn at(&self, fp: usize, link: usize) -> (Registers, StackMemory) {
+            let bounds = StackBounds { low: self.sp(), high: self.0.as_ptr_range().end as usize };
+            let memory = StackMemory::new(bounds, self.sp()).unwrap();
+            (Registers { after: 0x4000, sp: self.sp(), fp, link }, memory)
+        }
+
+        fn word(&self, address: usize) -> usize {
+            self.0[(address - self.0.as_ptr() as usize) / 8]
+        }
+    }
+
+    /// Both ways to make a step must agree.
+    fn both(rule: Rule, at: Registers, memory: StackMemory) -> Result<(usize, usize, usize), Ended> {
+        let slow = step(rule, at, memory).map(|step| (step.address, step.at.sp, step.at.fp));
+        // SAFETY: the stack memory of the test is mapped as it says.
+        let quick = unsafe { step_quickly(rule, at.sp, at.fp, memory.mapped_to()) };
+        if let Some(quick) = quick {
+            assert_eq!(Ok((quick.address, quick.cfa, quick.fp)), slow);
+        }
+        slow
+    }
+
+    #[test]
+    fn a_frame_record_at_the_top_of_a_frame() {
+        let stack = Stack::new();
+        let fp = stack.sp() + 64;
+        let (at, memory) = stack.at(fp, 0);
+        assert_eq!(both(FRAME, at, memory), Ok((stack.word(fp + 8), fp + 16, stack.word(fp))));
+    }
+
+    #[test]
+    fn a_frame_record_at_the_bottom_of_a_frame() {
+        let stack = Stack::new();
+        let (at, memory) = stack.at(0, 0);
+        let sp = stack.sp();
+        let below = rule(FROM_SP, 96, 88, FP_BELOW);
+        assert_eq!(both(below, at, memory), Ok((stack.word(sp + 8), sp + 96, stack.word(sp))));
+        let above = rule(FROM_SP, 96, 96, FP_ABOVE);
+        assert_eq!(both(above, at, memory), Ok((stack.word(sp), sp + 96, stack.word(sp + 8))));
+    }
+
+    #[test]
+    fn a_leaf_returns_to_its_link_register_once() {
+        let stack = Stack::new();
+        let leaf = rule(FROM_SP, 0, 0, 0);
+        let (at, memory) = stack.at(7, 0x00ff_1234_5678 | 0x2b << 56);
+        assert_eq!(both(leaf, at, memory), Ok((0x00ff_1234_5678, stack.sp(), 7)));
+        let next = step(leaf, at, memory).unwrap();
+        assert_eq!(step(leaf, next.at, next.memory).err(), Some(Ended::Unsupported));
+    }
+
+    #[test]
+    fn nothing_is_read_below_the_stack_pointer_or_above_the_stack() {
+        let stack = Stack::new();
+        let (at, memory) = stack.at(stack.sp() - 16, 0);
+        assert_eq!(both(FRAME, at, memory), Err(Ended::LeftStack));
+        let (at, memory) = stack.at(0, 0);
+        assert_eq!(both(rule(FROM_SP, 512, 8, FP_BELOW), at, memory), Err(Ended::LeftStack));
+        assert_eq!(both(rule(FROM_SP, 16, 16, FP_BELOW), at, memory), Err(Ended::LeftStack));
+    }
+
+    #[test]
+    fn a_signals_frame_gives_back_all_registers() {
+        let (mut words, sp) = (Box::new([0_usize; 96]), 0x6000);
+        for (n, value) in [(29, 0x29), (30, 0x30), (31, sp), (32, 0x4444)] {
+            words[(312 + n * 8) / 8] = value;
+        }
+        let range = words.as_ptr_range();
+        let bounds = StackBounds { low: range.start as usize, high: range.end as usize };
+        let memory = StackMemory::new(bounds, bounds.low).unwrap();
+        let at = Registers { after: 0x4000, sp: bounds.low, fp: 0, link: 0 };
+        let step = step(Rule::SIGNAL, at, memory).unwrap();
+        assert_eq!((step.address, step.at.sp, step.at.fp, step.at.link), (0x4444, sp, 0x29, 0x30));
+        assert_eq!(step.at.after, 0x4448);
+    }
+
+    /// Call frame instructions as a compiler writes them, through gimli to rules.
+    fn rules_of(instructions: &[u8]) -> Vec<Rule> {
+        let (cie_tail, fde_tail) =
+            ([1, 0, 4, 0x78, 30, 0x0c, 31, 0], [&[0; 8][..], &[64, 0, 0, 0, 0, 0, 0, 0]].concat());
+        let entry = |id: u32, parts: &[&[u8]]| {
+            let mut body = [&id.to_ne_bytes()[..], &parts.concat()].concat();
+            body.resize(body.len().next_multiple_of(8) + 4, 0);
+            [&(body.len() as u32).to_ne_bytes()[..], &body].concat()
+        };
+        let cie = entry(0, &[&cie_tail]);
+        let section = [&cie[..], &entry(cie.len() as u32 + 4, &[&fde_tail, instructions]), &[0; 4]].concat();
+        let mut frames = EhFrame::new(&section, NativeEndian);
+        frames.set_address_size(8);
+        frames.set_vendor(VENDOR);
+        let bases = gimli::BaseAddresses::default();
+        use gimli::UnwindSection;
+        let fde = frames.fde_from_offset(&bases, cie.len().into(), EhFrame::cie_from_offset).unwrap();
+        let mut context = gimli::UnwindContext::new();
+        let mut table = fde.rows(&frames, &bases, &mut context).unwrap();
+        let mut rules = Vec::new();
+        while let Some(row) = table.next_row().unwrap() {
+            rules.push(encode(row, &frames));
+        }
+        rules
+    }
+
+    #[test]
+    fn a_signed_function_with_a_frame_record_is_framed() {
+        // paciasp; sub sp, 48; stp x29, x30, [sp, 32]; add x29, sp, 32
+        let rules = rules_of(&[0x41, 0x2d, 0x41, 0x0e, 48, 0x42, 0x0c, 29, 16, 0x9e, 1, 0x9d, 2]);
+        assert_eq!(rules, [rule(FROM_SP, 0, 0, 0), rule(FROM_SP, 0, 0, 0), rule(FROM_SP, 48, 0, 0), FRAME]);
+        let shapes: Vec<_> = rules.into_iter().map(shape).collect();
+        assert_eq!(shapes, [Shape::Bare, Shape::Bare, Shape::Prologue, Shape::Framed]);
+    }
+
+    #[test]
+    fn what_a_rule_cannot_hold_is_unsupported() {
+        // def_cfa x9, 16; x30 undefined; x29 saved far from x30
+        assert_eq!(rules_of(&[0x0c, 9, 16]), [Rule::UNSUPPORTED]);
+        assert_eq!(rules_of(&[0x07, 30]), [Rule::END]);
+        assert_eq!(rules_of(&[0x0e, 96, 0x9e, 1, 0x9d, 9]), [Rule::UNSUPPORTED]);
+        assert_eq!(Rule::UNSUPPORTED.0 >> RULE_BITS, 0);
+    }
+}

@@ -8,7 +8,6 @@
 //! code and its rows; a *table* is a module's pieces; the *directory* is all tables.
 
 #[cfg(any(test, target_arch = "aarch64"))]
-#[cfg_attr(not(target_arch = "aarch64"), expect(dead_code, reason = "tested on every machine, used on its own"))]
 mod aarch64;
 mod arena;
 mod cache;

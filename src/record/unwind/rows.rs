@@ -101,7 +101,7 @@ impl<'a> Sections<'a> {
         into: &mut [Row],
         census: &mut Census,
     ) -> Option<usize> {
-        let mut rows = Rows { rows: into, len: 0, gap: None };
+        let mut rows = Rows { rows: into, len: 0 };
         rows.put(0, Rule::UNKNOWN)?;
         for entry in self.first_at_or_before(code.start).. {
             let Some((start, offset)) = self.entry(entry).filter(|&(start, _)| start < code.end) else { break };
@@ -137,7 +137,7 @@ impl<'a> Sections<'a> {
         census.add(&shapes);
         let end = function.end_address();
         if end > code.start && end < code.end {
-            rows.gap = Some((end - code.start) as u32);
+            rows.put((end - code.start) as u32, Rule::UNKNOWN)?;
         }
         Some(())
     }
@@ -168,18 +168,10 @@ impl<'a> Sections<'a> {
 struct Rows<'a> {
     rows: &'a mut [Row],
     len: usize,
-    /// Where the last function ended, until the next one begins.
-    gap: Option<u32>,
 }
 
 impl Rows<'_> {
-    /// Shorter gaps are padding, where nothing executes; a row for each would be a third of all rows.
-    const PADDING: u32 = 16;
-
     fn put(&mut self, at: u32, rule: Rule) -> Option<()> {
-        if let Some(gap) = self.gap.take().filter(|gap| gap.saturating_add(Self::PADDING) <= at) {
-            self.put(gap, Rule::UNKNOWN)?;
-        }
         while self.last().is_some_and(|last| last.at >= at) {
             self.len -= 1;
         }

@@ -125,9 +125,12 @@ impl StackMemory {
         Ok(unsafe { word(address) })
     }
 
-    /// As far towards `end` as the kernel says that it can be read.
+    /// As far towards `end` as the kernel says that it can be read; not at all if it is out of reach anyway.
     fn extend(&mut self, end: usize) {
-        while self.mapped_to < end && end & NOT_USER == 0 && self.probes > 0 && is_readable(self.mapped_to) {
+        if end.saturating_sub(self.mapped_to) > self.probes as usize * PAGE {
+            return;
+        }
+        while self.mapped_to < end && self.probes > 0 && is_readable(self.mapped_to) {
             self.probes -= 1;
             self.mapped_to = (self.mapped_to | (PAGE - 1)) + 1;
         }

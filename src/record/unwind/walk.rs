@@ -106,7 +106,7 @@ impl Unwinder {
             *slot = address;
             len += 1;
         };
-        Captured { len, truncated: ended != Ended::Complete, ended, recovered }
+        Captured { len, truncated: ended != Ended::Complete || recovered > 0, ended, recovered }
     }
 
     #[inline(always)]
