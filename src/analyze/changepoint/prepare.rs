@@ -32,15 +32,7 @@ impl Rows {
 
     /// `None` when there are no two different values.
     pub(super) fn of(series: &Series) -> Option<Rows> {
-        let step = series.step_s()?;
-        let first = *series.times_s().first()?;
-        let mut x: Vec<f64> = series.times_s().iter().map(|t| (t - first) / step).collect();
-        let mut y = series.values().to_vec();
-        if series.len() > MOST_ROWS {
-            let grid = resample_within(series, MOST_ROWS)?;
-            let cells = grid.values.iter().enumerate().filter(|(_, v)| v.is_finite());
-            (x, y) = cells.map(|(i, v)| (i as f64 * grid.step_s / step, *v)).unzip();
-        }
+        let (x, y) = if series.len() > MOST_ROWS { reduced(series)? } else { whole(series)? };
         let mut rows = scaled(x, y)?;
         rows.without_seasons();
         rows.y = without_spikes(&rows.y, rows.quantum);
@@ -64,6 +56,19 @@ impl Rows {
             }
         }
     }
+}
+
+/// Times in steps, and values.
+fn whole(series: &Series) -> Option<(Vec<f64>, Vec<f64>)> {
+    let (step, first) = (series.step_s()?, *series.times_s().first()?);
+    Some((series.times_s().iter().map(|t| (t - first) / step).collect(), series.values().to_vec()))
+}
+
+/// The same of the cells of a grid that have rows.
+fn reduced(series: &Series) -> Option<(Vec<f64>, Vec<f64>)> {
+    let (step, grid) = (series.step_s()?, resample_within(series, MOST_ROWS)?);
+    let cells = grid.values.iter().enumerate().filter(|(_, v)| v.is_finite());
+    Some(cells.map(|(i, v)| (i as f64 * grid.step_s / step, *v)).unzip())
 }
 
 fn scaled(x: Vec<f64>, mut y: Vec<f64>) -> Option<Rows> {

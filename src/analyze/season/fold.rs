@@ -10,6 +10,9 @@ use statrs::distribution::{ContinuousCDF, FisherSnedecor};
 /// Phases a profile has at most. More follow sharper shapes and cost significance on noisy series.
 const MOST_PHASES: usize = 96;
 
+/// Shares below this are not tested: no season that weak is reported, and the test is most of a fold's cost.
+const LEAST_SHARE: f64 = 0.05;
+
 /// What folding at one period says.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fold {
@@ -40,7 +43,7 @@ pub(super) fn fold(values: &[f64], sums: &Prefix, period: f64) -> Option<Fold> {
     let share = ((explained * (cycles - 1.0) + 1.0) / cycles).clamp(0.0, 1.0);
     let total = cells.total_square / cells.rows;
     let mut fold = Fold { period, share, variance: share * total, chance: 1.0 };
-    if share > 0.02 && explained > 0.0 {
+    if share > LEAST_SHARE && explained > 0.0 {
         fold.chance = chance(share, cycles, cells.freedom(&flat, period));
     }
     Some(fold)

@@ -18,7 +18,7 @@ use super::resample::{filled, resample_within};
 use super::series::Series;
 
 /// Cells a series is reduced to before the search. A longer one is also searched at its own step over its last so many rows.
-const MOST_CELLS: usize = 16_384;
+const MOST_CELLS: usize = 4096;
 
 /// Independent trials that one row counts as when the false-alarm rate is shared out: the periods tried, the refinement of
 /// each, and that red noise has more power at a period than at its harmonics. Found by generating noise of every colour.
@@ -28,6 +28,9 @@ const TRIALS_PER_ROW: f64 = 300.0;
 /// only, and two or three days suffice where another period would need more.
 const CALENDAR_S: [f64; 3] = [3600.0, 86_400.0, 604_800.0];
 const CALENDAR_TRIALS: f64 = 50.0;
+
+/// Candidates of the largest share that are looked at closely in each round; a closer look costs eight folds.
+const LEADING: usize = 3;
 
 /// One cycle.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -136,13 +139,27 @@ fn next_season(rest: &[f64], bar: &Bar) -> Option<Fold> {
     let sums = Prefix::of(rest);
     let proposed = spectrum::candidates(&filled(rest));
     let folds = bar.periods.iter().chain(&proposed).filter_map(|p| fold(rest, &sums, *p));
-    let refined: Vec<Fold> = folds.filter(|f| f.chance < 0.05).map(|f| refine(rest, &sums, f)).collect();
-    let real = || refined.iter().filter(|f| bar.passes(f));
-    let mut best = *real().max_by(|a, b| a.share.total_cmp(&b.share))?;
-    while let Some(f) = real().filter(|f| goes_first(f, &best)).max_by(|a, b| a.variance.total_cmp(&b.variance)) {
-        best = *f;
+    let mut folds: Vec<Fold> = folds.filter(|f| f.chance < 0.05).collect();
+    folds.sort_by(|a, b| b.share.total_cmp(&a.share));
+    let sharpened = |f: &Fold| Some(refine(rest, &sums, *f)).filter(|f| bar.passes(f));
+    let leading = folds.iter().take(LEADING).filter_map(sharpened);
+    let mut best = leading.max_by(|a, b| a.share.total_cmp(&b.share))?;
+    while let Some(f) = folds.iter().filter(|f| divides(f, &best)).filter_map(sharpened).find(|f| goes_first(f, &best))
+    {
+        best = f;
     }
     Some(best)
+}
+
+/// Share of a period's variance from which on its m-th part is a season of its own, not a harmonic.
+fn own_share(m: f64) -> f64 {
+    (1.3 / m).max(0.1)
+}
+
+/// Near enough to a divisor of `long` to be worth a closer look.
+fn divides(short: &Fold, long: &Fold) -> bool {
+    let m = long.period / short.period;
+    m > 1.5 && (m / m.round() - 1.0).abs() < 0.06 && short.variance >= 0.7 * long.variance * own_share(m)
 }
 
 /// Any shape of period q shows 1/m of its variance when folded at q/m. A divisor that shows clearly more is a season itself.
@@ -151,7 +168,7 @@ fn goes_first(short: &Fold, long: &Fold) -> bool {
     let tolerance = 0.03_f64.max(1.0 / long.period);
     m >= 2.0
         && (long.period / short.period / m - 1.0).abs() < tolerance
-        && short.variance >= long.variance * (1.3 / m).max(0.1)
+        && short.variance >= long.variance * own_share(m)
 }
 
 /// The period near a fold's that predicts best, by steps that shift the last cycle against the first by a quarter and less.
@@ -199,13 +216,14 @@ fn cleaned(values: &[f64]) -> Option<Vec<f64>> {
     let mut sorted: Vec<f64> = out.iter().copied().filter(|v| v.is_finite()).collect();
     sorted.sort_unstable_by(f64::total_cmp);
     let rank = |q: f64| sorted[((sorted.len() - 1) as f64 * q) as usize];
-    let (low, middle, high) = (rank(0.01), rank(0.5), rank(0.99));
-    let range = high - low;
+    let (low, middle, high) = (rank(0.05), rank(0.5), rank(0.95));
+    // Rare long pulses can leave no range between these ranks.
+    let range = if high > low { high - low } else { rank(1.0) - rank(0.0) };
     let noise = 1e-12 * middle.abs().max(f64::MIN_POSITIVE);
     if !(range > noise && range.is_finite()) {
         return None;
     }
-    out.iter_mut().for_each(|v| *v = (v.clamp(low - 0.25 * range, high + 0.25 * range) - middle) / range);
+    out.iter_mut().for_each(|v| *v = (v.clamp(low - 0.5 * range, high + 0.5 * range) - middle) / range);
     Some(out)
 }
 
@@ -221,6 +239,10 @@ fn median(values: &mut [f64]) -> Option<f64> {
     let middle = values.len() / 2;
     (!values.is_empty()).then(|| *values.select_nth_unstable_by(middle, f64::total_cmp).1)
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/analysis/season.md")]
+struct Page;
 
 #[cfg(test)]
 mod tests;
