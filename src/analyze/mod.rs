@@ -2,6 +2,9 @@
 
 pub mod anomaly;
 pub mod changepoint;
+#[cfg(test)]
+pub(crate) mod dice;
+pub mod forecast;
 pub mod heap;
 pub mod leak;
 pub mod resample;
@@ -11,3 +14,4 @@ pub mod severity;
 pub mod sizing;
 pub mod time;
 pub mod trend;
+pub mod what_if;

@@ -4,6 +4,7 @@
 
 mod anomaly;
 mod changepoint;
+mod forecast;
 mod k8s;
 mod leak;
 mod prometheus;
@@ -31,6 +32,7 @@ enum Verb {
     K8s(Box<k8s::K8s>),
     /// Scores every row of a series and names its anomalies, causally
     Anomaly(anomaly::Arguments),
+    Forecast(forecast::Forecasts),
 }
 
 fn main() -> ExitCode {
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         Verb::Changepoint(v) => v.run(),
         Verb::K8s(args) => k8s::run(&args),
         Verb::Anomaly(arguments) => anomaly::run(&arguments),
+        Verb::Forecast(v) => v.run(),
     };
     match done {
         Ok(code) => code,
