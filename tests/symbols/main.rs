@@ -2,6 +2,7 @@
 //! looked up from the return addresses that they print.
 
 mod files;
+mod reference;
 mod sample_program;
 
 use std::collections::HashMap;

@@ -27,7 +27,7 @@ fn is_v0(linkage: Option<&str>) -> bool {
 fn demangled(linkage: &str) -> String {
     // The alternate form leaves the hash out.
     let name = format!("{:#}", rustc_demangle::demangle(linkage));
-    unwrapped(&name).replace("::<", "<").replace("{{closure}}", "{closure}")
+    unwrapped(&name).replace("::<", "<").replace("{{", "{").replace("}}", "}")
 }
 
 /// `<alloc::vec::Vec<T>>::push` is `alloc::vec::Vec<T>::push`; `<T as Trait>::f` stays.
@@ -99,6 +99,10 @@ pub(super) fn list(text: &str) -> Vec<&str> {
 /// goes to the end. Elsewhere the order of an impl's parameters is not known from the path, so all go to the end.
 fn with_arguments(path: String, plain: &str) -> String {
     let (base, arguments) = split_arguments(plain);
+    if path.ends_with('>') {
+        // `core::ptr::drop_in_place<app::X>` has them already.
+        return path;
+    }
     let path = match path.rsplit_once("::") {
         // `{closure#0}`, `{async_fn#0}` say more than the path's `{closure}`.
         Some((head, "{closure}")) if base.starts_with('{') => format!("{head}::{base}"),

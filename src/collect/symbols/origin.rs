@@ -35,6 +35,12 @@ const ALLOCATOR_CRATES: [&str; 12] = [
     "tcmalloc",
 ];
 
+/// Types that stand where a crate's name would: `usize::checked_add` is in core.
+const PRIMITIVES: [&str; 17] = [
+    "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize", "f32", "f64", "bool",
+    "char", "str",
+];
+
 const ALLOCATOR_SYMBOLS: [&str; 12] = [
     "malloc",
     "calloc",
@@ -130,12 +136,65 @@ pub(super) fn relative<'p>(path: &'p str, unit: &UnitOrigin) -> &'p str {
     below.map_or(path, |rest| rest.trim_start_matches('/'))
 }
 
+/// What is known of a frame.
+pub(super) struct Told<'t> {
+    pub(super) function: &'t str,
+    pub(super) krate: Option<&'t str>,
+    /// The name came with its path from the linker's name, not from the file.
+    pub(super) has_path: bool,
+    pub(super) has_line: bool,
+    pub(super) place: Option<&'t Place>,
+}
+
+impl Told<'_> {
+    /// The file decides, unless it cannot be the function's: where code was merged, the compiler gives line 0 of a file that was inlined.
+    pub(super) fn origin(&self, unit: &UnitOrigin, main_crate: Option<&str>) -> Origin {
+        let by_name = || of_name(self.function, self.krate, main_crate);
+        let Some(place) = self.place else { return by_name() };
+        let name_is_sure = self.has_path && !self.function.starts_with('<');
+        let file_is_doubtful = self.has_path && !self.has_line && !is_library_impl(self.function);
+        if name_is_sure || file_is_doubtful {
+            let of_unit = unit.krate.is_some() && self.krate == unit.krate.as_deref();
+            let root =
+                unit.root_file.as_deref().filter(|_| of_unit).and_then(|root| of_file(&absolute(root, unit), unit));
+            if let Some(root) = root {
+                return root.origin_of(self.krate);
+            }
+            if self.krate.is_some_and(|krate| STD_CRATES.contains(&krate) != place.is_std()) {
+                return by_name();
+            }
+        }
+        place.origin_of(self.krate)
+    }
+}
+
+impl Place {
+    fn is_std(&self) -> bool {
+        self.krate.as_deref().is_some_and(|krate| STD_CRATES.contains(&krate)) || self.origin == Origin::Std
+    }
+
+    fn origin_of(&self, krate: Option<&str>) -> Origin {
+        if self.origin == Origin::Application { of_own_code(krate) } else { self.origin }
+    }
+}
+
+fn absolute(file: &str, unit: &UnitOrigin) -> String {
+    match &unit.directory {
+        Some(directory) if !file.starts_with('/') => format!("{directory}/{file}"),
+        _ => file.to_owned(),
+    }
+}
+
+/// Private traits of the standard library, implemented for everybody's types.
+fn is_library_impl(function: &str) -> bool {
+    function.contains(" as alloc::vec::") || function.contains(" as alloc::slice::")
+}
+
 /// Origin by the demangled name alone; `main_crate` is the program's own crate, where it is known.
-pub(super) fn of_name(function: &str, krate: Option<&str>, main_crate: Option<&str>) -> Origin {
+fn of_name(function: &str, krate: Option<&str>, main_crate: Option<&str>) -> Origin {
     match krate {
         None => of_c_symbol(function),
-        // Private traits of the standard library, implemented for everybody's types.
-        Some(_) if function.contains(" as alloc::vec::") || function.contains(" as alloc::slice::") => Origin::Std,
+        Some(_) if is_library_impl(function) => Origin::Std,
         Some("alloc") if function.starts_with("alloc::alloc::") => Origin::Allocator,
         Some("__rustc") => of_c_symbol(function.trim_start_matches("__rustc::")),
         Some(name) if is_allocator_crate(name) => Origin::Allocator,
@@ -146,7 +205,7 @@ pub(super) fn of_name(function: &str, krate: Option<&str>, main_crate: Option<&s
 }
 
 /// Origin of code in the service's own tree: an allocator that lives there is still an allocator.
-pub(super) fn of_own_code(krate: Option<&str>) -> Origin {
+fn of_own_code(krate: Option<&str>) -> Origin {
     if krate.is_some_and(is_allocator_crate) { Origin::Allocator } else { Origin::Application }
 }
 
@@ -169,7 +228,7 @@ fn is_allocator_crate(name: &str) -> bool {
 pub(super) fn crate_of_name(function: &str) -> Option<&str> {
     let path = function.trim_start_matches(['<', '&', '*', '(', '[']);
     let path = path.trim_start_matches("mut ").trim_start_matches("const ").trim_start_matches("dyn ");
-    let (head, rest) = path.split_once("::")?;
+    let (head, rest) = path.split_once("::").filter(|(head, _)| !PRIMITIVES.contains(head))?;
     let is_path = !head.is_empty() && head.chars().all(|c| c.is_alphanumeric() || c == '_') && !rest.is_empty();
     // A bare type parameter at the head (`<T as core::convert::Into<U>>::into`) leaves the crate to the trait.
     is_path.then_some(head).or_else(|| crate_of_name(path.split_once(" as ")?.1))
@@ -289,6 +348,29 @@ mod tests {
         assert_eq!(told("/build/shop/crates/shop-db/src/pool.rs"), place(Origin::Application, "shop_db", "pool"));
         assert_eq!(relative("/build/shop/src/cart/mod.rs", &unit()), "src/cart/mod.rs");
         assert_eq!(of_file("/build/shop/src/fast.c", &unit()), None);
+    }
+
+    fn origin(function: &str, file: &str, has_line: bool) -> Origin {
+        let place = of_file(file, &unit());
+        let krate = crate_of_name(function);
+        Told { function, krate, has_path: true, has_line, place: place.as_ref() }.origin(&unit(), None)
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_the_functions_is_not_believed() {
+        let std_file = format!("{HASH}/library/core/src/slice/index.rs");
+        let own_file = "/build/shop/src/cart.rs";
+        assert_eq!(origin("shop::cart::add", &std_file, true), Origin::Application);
+        assert_eq!(origin("<shop::Cart as shop::Add>::add", &std_file, false), Origin::Application);
+        assert_eq!(origin("<shop::Cart as core::clone::Clone>::clone", &std_file, true), Origin::Std);
+        assert_eq!(origin("<shop::Cart as alloc::vec::spec_extend::SpecExtend>::f", &std_file, false), Origin::Std);
+        assert_eq!(origin("core::ptr::drop_in_place<shop::Cart>", own_file, true), Origin::Std);
+        assert_eq!(origin("tokio::task::spawn", &std_file, true), Origin::Dependency);
+        assert_eq!(origin("usize::pow", &std_file, true), Origin::Std);
+        assert_eq!(
+            origin("alloc::alloc::alloc", &format!("{HASH}/library/alloc/src/alloc.rs"), true),
+            Origin::Allocator
+        );
     }
 
     #[test]

@@ -165,11 +165,14 @@ impl Namer<'_> {
         let place = raw.file.as_deref().and_then(|file| origin::of_file(file, self.unit));
         let function = names::full(raw.linkage, raw.name, place.as_ref())?;
         let krate = krate(&function, raw.linkage.is_some(), place.as_ref());
-        let origin = match &place {
-            Some(place) if place.origin == Origin::Application => origin::of_own_code(krate.as_deref()),
-            Some(place) => place.origin,
-            None => origin::of_name(&function, krate.as_deref(), self.main_crate),
+        let told = origin::Told {
+            function: &function,
+            krate: krate.as_deref(),
+            has_path: raw.linkage.is_some(),
+            has_line: raw.line.is_some(),
+            place: place.as_ref(),
         };
+        let origin = told.origin(self.unit, self.main_crate);
         let shown = raw.file.as_deref().map(|file| match origin {
             Origin::Application => origin::relative(file, self.unit),
             _ => file,
