@@ -11,8 +11,9 @@ pub const GRID: usize = 48;
 /// Retained bytes of one site, or of several together, over one window.
 #[derive(Debug, Clone)]
 pub struct Retained {
-    /// Start and end of the window, epoch seconds.
+    /// Start of the window, epoch seconds.
     pub from_s: f64,
+    /// Its end.
     pub to_s: f64,
     /// The age from which a block counts as retained.
     pub age_s: f64,

@@ -52,8 +52,11 @@ pub struct SiteFinding {
 /// A window of the history, and the age from which a block counts as retained in it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Window {
+    /// Start, epoch seconds.
     pub from_s: f64,
+    /// End, epoch seconds.
     pub to_s: f64,
+    /// The age, seconds.
     pub age_s: f64,
 }
 
