@@ -338,18 +338,19 @@ impl Collector {
         let named: Vec<Frame> =
             frames.iter().flat_map(|a| self.symbolizer.resolve(*a, &self.modules).to_vec()).collect();
         let named = fold::without_hook(&named);
-        let folded = fold::fold(named);
+        let mut folded = fold::fold(named);
         if self.sites.is_full() {
             self.make_room();
         }
         let raw = self.stacks.get(stack).site;
         let key = folded.key(named);
+        let shown = fold::without_buffers(named, &mut folded);
         let mut new = false;
         let site = self.sites.of_key(
             key,
             || {
                 new = true;
-                named.into()
+                shown
             },
             now_s,
         );

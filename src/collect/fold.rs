@@ -64,6 +64,21 @@ pub fn without_hook(frames: &[Frame]) -> &[Frame] {
     frames.get(after_allocator_entry(frames).max(ours)..).filter(|rest| !rest.is_empty()).unwrap_or(frames)
 }
 
+/// A folded stack's frames without the allocator's and the growing buffer's own at their front, for people: every stack
+/// begins with them, and no one's code is among them. The indices move along.
+pub fn without_buffers(frames: &[Frame], folded: &mut Folded) -> Arc<[Frame]> {
+    let internal = |frame: &&Frame| {
+        let name = frame.function.trim_start_matches('<');
+        frame.origin == Origin::Std && ALLOCATOR_CALLERS.iter().any(|module| name.starts_with(module))
+    };
+    let front = frames.iter().take_while(internal).count();
+    let front = if front < frames.len() { front } else { 0 };
+    for index in [&mut folded.allocating_frame, &mut folded.application_frame] {
+        *index = index.map(|i| i.saturating_sub(front));
+    }
+    frames.get(front..).unwrap_or(frames).into()
+}
+
 /// Folds frames, leaf first.
 pub fn fold(frames: &[Frame]) -> Folded {
     let begin = after_allocator_entry(frames);

@@ -62,11 +62,17 @@ fn one(name: &str, seconds: u64) -> Result<(), Box<dyn std::error::Error>> {
     let animal = animals().into_iter().find(|a| a.name == name).ok_or("no such program")?;
     let watch = Watch::builder().service(name).sample_interval_bytes(32 << 10).start()?;
     let run = Run { start: Instant::now(), length: Duration::from_secs(seconds) };
-    std::thread::scope(|s| {
+    let report = std::thread::scope(|s| {
         s.spawn(|| churn::churn(&run));
+        // Before the end, as at the end everything is dropped.
+        let report = s.spawn(|| {
+            std::thread::sleep(run.length.mul_f64(0.98));
+            watch.report()
+        });
         (animal.live)(&run);
+        report.join()
     });
-    println!("{}", watch.stop().to_json());
+    println!("{}", report.map_err(|_| "the report failed")?.to_json());
     Ok(())
 }
 

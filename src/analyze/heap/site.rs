@@ -7,7 +7,7 @@ use super::retained::Retained;
 use super::single::{Doubling, doubling};
 use super::words;
 use crate::analyze::severity::{Severity, Thresholds};
-use crate::snapshot::{Site, SiteHistory};
+use crate::snapshot::{Frame, Origin, Site, SiteHistory};
 
 /// Confidence from which growth is called a leak. Lower: leaks are named some samples earlier, and more that is none.
 pub const LEAK_FROM: f64 = 0.6;
@@ -222,7 +222,21 @@ fn advice(site: &Site) -> String {
     }
 }
 
-/// The first frame of the application's own code, else the first that asked for memory, else the first.
+/// Methods that make a value from another, mostly derived: who asked for the copy is responsible, not the copying.
+const CONVERSIONS: [&str; 13] = [
+    "clone", "clone_from", "default", "from", "into", "from_iter", "extend", "to_owned", "to_string", "fmt", "deserialize",
+    "visit_map", "visit_seq",
+];
+
+/// The first frame of the application's own code, else the first that asked for memory, else the first. A conversion gives way
+/// to the application's code that called for it.
 pub fn responsible(site: &Site) -> Option<usize> {
-    site.application_frame.or(site.allocating_frame).or((!site.stack.is_empty()).then_some(0))
+    let first = site.application_frame.or(site.allocating_frame).or((!site.stack.is_empty()).then_some(0))?;
+    let own = |frame: &Frame| frame.origin == Origin::Application;
+    let is_conversion = |frame: &Frame| {
+        let name = frame.function.rsplit("::").next().unwrap_or_default();
+        CONVERSIONS.contains(&name.split('<').next().unwrap_or_default())
+    };
+    let mut callers = (first..).zip(site.stack.get(first..)?).filter(|(_, frame)| own(frame));
+    Some(callers.find(|(_, frame)| !is_conversion(frame)).map_or(first, |(index, _)| index))
 }
