@@ -13,10 +13,10 @@ pub fn all() -> Vec<Animal> {
     vec![
         leak("request_map", "remember_request", request_map as fn(&Run)),
         leak("request_map_fast", "remember_request", request_map_fast),
-        leak("stuck_tasks", "wait_for_answer", stuck_tasks),
+        leak("stuck_tasks", "closure", stuck_tasks),
         leak("growing_channel", "publish", growing_channel),
         leak("growing_queue", "enqueue", growing_queue),
-        leak("forgotten_timer", "schedule", forgotten_timer),
+        leak("forgotten_timer", "closure", forgotten_timer),
         leak("rc_cycle", "build_node", rc_cycle),
         leak("label_values", "label", label_values),
         leak("late", "remember_request", late),
