@@ -78,12 +78,9 @@ impl AnomalyDetector {
         self.open.as_ref().map(Open::so_far)
     }
 
-    /// Seasons in use, strongest first.
+    /// Seasons of the history remembered, strongest first. Searched anew at each call: some milliseconds.
     pub fn seasonality(&self) -> Vec<SeasonSeen> {
-        let profiles = self.model.iter().flat_map(|m| m.seasons.profiles());
-        let mut seen: Vec<_> = profiles.map(|p| SeasonSeen { period_s: p.period_s, strength: p.strength }).collect();
-        seen.sort_by(|a, b| b.strength.total_cmp(&a.strength));
-        seen
+        self.model.as_ref().map(|m| m.seasons.verdict()).unwrap_or_default()
     }
 
     /// What is taken for normal at present.
@@ -116,7 +113,7 @@ impl AnomalyDetector {
             before,
             step_s,
             block_s,
-            seasonal: !model.seasons.profiles().is_empty(),
+            seasonal: model.seasons.any(),
         };
         model.learn(&row, &statistics, &surprises, now_s, block_s);
         point.score = self.news.score(strongest(&surprises, scores).surprise, now_s, block_s);

@@ -9,6 +9,7 @@
 //! holding such a value. Invariant: constant time (amortised), bounded memory, no clock but the rows' own, no panic on any row.
 //! It does not look ahead, so the kind of an anomaly is certain only when it has ended.
 
+mod autocorrelation;
 mod clock;
 mod config;
 mod detector;

@@ -98,7 +98,7 @@ pub struct Anomaly {
     pub kind: Kind,
 }
 
-/// A season in use.
+/// A season of the series.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct SeasonSeen {
     /// Length in seconds.

@@ -16,7 +16,6 @@ const PHASES: usize = 1024;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Profile {
     pub(super) period_s: f64,
-    pub(super) strength: f64,
     phase_s: f64,
     values: Vec<f64>,
     spread: Vec<f64>,
@@ -24,7 +23,7 @@ pub(super) struct Profile {
 
 impl Profile {
     /// The profile of `period_s` over `x`, which is aligned with `slots`; `None` where two cycles do not fit.
-    pub(super) fn build(slots: &Slots, x: &[f64], period_s: f64, strength: f64) -> Option<Profile> {
+    pub(super) fn build(slots: &Slots, x: &[f64], period_s: f64) -> Option<Profile> {
         let width = slots.width_s();
         let per = period_s / width;
         let cycles = ((x.len() as f64 / per) as usize).min(CYCLES);
@@ -58,7 +57,7 @@ impl Profile {
             column.iter_mut().for_each(|v| *v = (*v - values[p]).abs());
             spread[p] = 1.4826 * median(&mut column);
         }
-        Some(Profile { period_s, strength, phase_s: period_s / phases as f64, values, spread })
+        Some(Profile { period_s, phase_s: period_s / phases as f64, values, spread })
     }
 
     /// The seasonal part at `clock_s`, and how uncertain it is: the spread over cycles and half the local slope.

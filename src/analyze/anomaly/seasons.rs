@@ -1,122 +1,111 @@
-//! The seasons known so far, found again and again from the past alone.
+//! The main season known so far, found again and again from the past alone, and its profile.
 //!
-//! [`crate::analyze::season`] judges a whole series; here its verdict is asked for as time goes on, each time the history has grown by
-//! a given share, on at most [`CELLS`] cells, so the cost of all searches together stays linear in the rows. In between,
-//! profiles are rebuilt from the slots eight times a period. Not found: a season shorter than four slots, or one that
-//! has not been seen twice.
+//! A quick look ([`super::autocorrelation`]) is taken each time the history has grown by an eighth, so the cost of all looks
+//! together stays linear in the rows; in between, the profile is rebuilt eight times a period. What is *reported* is
+//! the verdict of [`crate::analyze::season`] on the same history, asked for when it is wanted. Not found: a season shorter
+//! than four slots, or one that has not been seen twice.
 
 use serde::{Deserialize, Serialize};
 
+use super::autocorrelation;
+use super::point::SeasonSeen;
 use super::profile::{Profile, median};
 use super::slots::Slots;
 use crate::analyze::season::{SeasonOptions, find_in};
 
-/// Cells a search looks at; more finds shorter seasons in longer histories and costs in proportion.
-const CELLS: usize = 512;
-/// Slots before the first search.
-const FIRST_SEARCH: usize = 64;
-/// The history has grown by this share when it is searched again. Smaller finds a new season sooner, and costs more.
-const GROWTH: f64 = 0.4;
-/// Seasons used at once.
-const MOST: usize = 2;
-/// Rebuilds of the profiles in a period.
+/// Slots before the first look.
+const FIRST_LOOK: usize = 48;
+/// The history has grown by this share when it is looked at again. Smaller finds a season sooner, and costs more.
+const GROWTH: f64 = 0.125;
+/// Rebuilds of the profile in a period.
 const REBUILDS: f64 = 8.0;
 /// Slots a period keeps at least when slots are merged.
 const LEAST_SLOTS: f64 = 24.0;
+/// Cells the verdict looks at.
+const VERDICT_CELLS: usize = 2048;
 /// Periods that calendars and schedulers cause. One found within its own resolution of these is taken to be it.
 const CALENDAR_S: [f64; 4] = [3_600.0, 43_200.0, 86_400.0, 604_800.0];
-/// Relative distance at which two periods count as one.
+/// Relative distance at which a period is taken for one of the calendar's, and at which it has become another.
 const SAME: f64 = 0.03;
+const OTHER: f64 = 0.1;
 
-/// Slots of the past and the profiles made of them, strongest first.
+/// Slots of the past and the profile made of them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Seasons {
     slots: Slots,
-    profiles: Vec<Profile>,
-    next_search_s: f64,
+    profile: Option<Profile>,
+    next_look_s: f64,
     next_build_s: f64,
 }
 
 impl Seasons {
     pub(super) fn new(step_s: f64) -> Seasons {
-        let first = FIRST_SEARCH as f64 * step_s;
-        Seasons { slots: Slots::new(step_s), profiles: Vec::new(), next_search_s: first, next_build_s: first }
+        let first = FIRST_LOOK as f64 * step_s;
+        Seasons { slots: Slots::new(step_s), profile: None, next_look_s: first, next_build_s: first }
     }
 
-    /// Strongest first.
-    pub(super) fn profiles(&self) -> &[Profile] {
-        &self.profiles
+    /// Whether a season is in use.
+    pub(super) fn any(&self) -> bool {
+        self.profile.is_some()
     }
 
     /// The seasonal part at a time, and how uncertain it is.
     pub(super) fn at(&self, clock_s: f64) -> (f64, f64) {
-        let add = |(value, doubt): (f64, f64), p: &Profile| {
-            let (v, d) = p.at(clock_s);
-            (value + v, doubt.max(d))
-        };
-        self.profiles.iter().fold((0.0, 0.0), add)
+        self.profile.as_ref().map_or((0.0, 0.0), |p| p.at(clock_s))
     }
 
-    /// Takes a row. True when the seasons are others than before: residuals of old and new do not compare.
+    /// Takes a row. True when the season is another than before: residuals of old and new do not compare.
     pub(super) fn push(&mut self, clock_s: f64, value: f64) -> bool {
-        let shortest = self.profiles.iter().map(|p| p.period_s).fold(f64::MAX, f64::min);
-        if !self.slots.push(clock_s, value, shortest / LEAST_SLOTS) || clock_s < self.next_build_s {
+        let known = self.profile.as_ref().map(|p| p.period_s);
+        let widest = known.map_or(f64::MAX, |p| p / LEAST_SLOTS);
+        if !self.slots.push(clock_s, value, widest) || clock_s < self.next_build_s {
             return false;
         }
-        let before: Vec<f64> = self.profiles.iter().map(|p| p.period_s).collect();
-        if clock_s >= self.next_search_s {
-            self.next_search_s = clock_s * (1.0 + GROWTH);
-            let found = self.search();
-            self.build(&found);
-        } else {
-            let known: Vec<(f64, f64)> = self.profiles.iter().map(|p| (p.period_s, p.strength)).collect();
-            self.build(&known);
+        let mut period = known;
+        if clock_s >= self.next_look_s {
+            self.next_look_s = clock_s * (1.0 + GROWTH);
+            period = self.look();
         }
-        let pause = self.profiles.iter().map(|p| p.period_s / REBUILDS).fold(f64::MAX, f64::min);
-        self.next_build_s = self.next_search_s.min(clock_s + pause);
-        self.profiles.len() != before.len() || self.profiles.iter().zip(before).any(|(p, b)| !same(p.period_s, b))
+        self.profile = period.and_then(|p| Profile::build(&self.slots, self.slots.means(), p));
+        let now = self.profile.as_ref().map(|p| p.period_s);
+        self.next_build_s = self.next_look_s.min(now.map_or(f64::MAX, |p| clock_s + p / REBUILDS));
+        match (known, now) {
+            (Some(a), Some(b)) => (a - b).abs() > OTHER * a,
+            (a, b) => a != b,
+        }
     }
 
-    /// Medians of what is left without the seasons: over the last hour, and over the last two periods.
+    /// Medians of what is left without the season: over the last hour, and over the last two periods.
     pub(super) fn levels(&self) -> Option<(f64, f64)> {
-        let n = self.slots.means().len();
         let width = self.slots.width_s();
-        let longest = self.profiles.iter().map(|p| p.period_s).fold(0.0, f64::max);
-        let slots = if longest > 0.0 { (2.0 * longest / width) as usize } else { n };
-        let mut rest = self.without_seasons(n.saturating_sub(slots.max(16)));
+        let means = self.slots.means();
+        let slots = self.profile.as_ref().map_or(means.len(), |p| (2.0 * p.period_s / width) as usize);
+        let from = means.len().saturating_sub(slots.max(16));
+        let middle = |i: usize| self.slots.start_s() + (i as f64 + 0.5) * width;
+        let mut rest: Vec<f64> = means.iter().enumerate().skip(from).map(|(i, x)| x - self.at(middle(i)).0).collect();
         let hour = ((3600.0 / width) as usize).clamp(1, rest.len().max(1));
         let mut last = rest.get(rest.len().checked_sub(hour)?..)?.to_vec();
         Some((median(&mut last), median(&mut rest)))
     }
 
-    fn search(&self) -> Vec<(f64, f64)> {
-        let means = self.slots.means();
-        let merged = means.len().div_ceil(CELLS).max(1);
-        let cells: Vec<f64> = means.chunks_exact(merged).map(|c| c.iter().sum::<f64>() / merged as f64).collect();
+    /// The seasons of the history, strongest first.
+    pub(super) fn verdict(&self) -> Vec<SeasonSeen> {
+        let merged = self.slots.means().len().div_ceil(VERDICT_CELLS).max(1);
+        let cells: Vec<f64> =
+            self.slots.means().chunks_exact(merged).map(|c| c.iter().sum::<f64>() / merged as f64).collect();
         let cell_s = self.slots.width_s() * merged as f64;
-        let options = SeasonOptions { most: MOST, ..SeasonOptions::default() };
-        find_in(&cells, &options).iter().map(|s| (calendar(s.period_rows * cell_s, cell_s), s.strength)).collect()
+        let seen = find_in(&cells, &SeasonOptions::default());
+        seen.iter().map(|s| SeasonSeen { period_s: s.period_rows * cell_s, strength: s.strength }).collect()
     }
 
-    fn build(&mut self, seasons: &[(f64, f64)]) {
-        self.profiles.clear();
-        for (period_s, strength) in seasons {
-            let rest = self.without_seasons(0);
-            self.profiles.extend(Profile::build(&self.slots, &rest, *period_s, *strength));
-        }
-    }
-
-    fn without_seasons(&self, from: usize) -> Vec<f64> {
-        let middle = |i: usize| self.slots.start_s() + (i as f64 + 0.5) * self.slots.width_s();
-        self.slots.means().iter().enumerate().skip(from).map(|(i, x)| x - self.at(middle(i)).0).collect()
+    fn look(&self) -> Option<f64> {
+        let width = self.slots.width_s();
+        let (slots, _) = autocorrelation::period(self.slots.means())?;
+        Some(calendar(slots * width, width))
     }
 }
 
-fn calendar(period_s: f64, cell_s: f64) -> f64 {
-    let near = |c: &&f64| (period_s - **c).abs() < (SAME * **c).max(cell_s) && **c > 6.0 * cell_s;
+fn calendar(period_s: f64, slot_s: f64) -> f64 {
+    let near = |c: &&f64| (period_s - **c).abs() < (SAME * **c).max(slot_s) && **c > 6.0 * slot_s;
     CALENDAR_S.iter().find(near).copied().unwrap_or(period_s)
-}
-
-fn same(a: f64, b: f64) -> bool {
-    (a - b).abs() <= SAME * b
 }
