@@ -7,7 +7,7 @@ use super::config::Config;
 use super::event::{Moment, Open};
 use super::level::Level;
 use super::point::{Anomaly, Baseline, Point, SeasonSeen, Severity, Treatment};
-use super::score::{News, Strongest, alarms, scores, strongest};
+use super::score::{News, Strongest, alarms, strongest};
 use super::seasons::Seasons;
 use super::statistics::{CHANNELS, Channel, Observed, Statistics};
 use super::tail::Tail;
@@ -116,7 +116,7 @@ impl AnomalyDetector {
             seasonal: model.seasons.any(),
         };
         model.learn(&row, &statistics, &surprises, now_s, block_s);
-        point.score = self.news.score(strongest(&surprises, scores).surprise, now_s, block_s);
+        point.score = self.news.score(strongest(&surprises, |_| true).surprise, now_s, block_s);
         let alarm = Some(strongest(&surprises, alarms)).filter(|a| a.surprise >= self.config.alarm);
         point.anomaly = alarm.is_some();
         point.severity = alarm.map(|a| Severity::of(a.surprise));

@@ -119,7 +119,6 @@ impl Open {
     fn kind(&self, stayed: bool) -> Kind {
         match self.first {
             Channel::Flat => Kind::FlatLine,
-            Channel::Quiet => Kind::Variance,
             _ if self.crossings >= MANY_CROSSINGS => Kind::Variance,
             Channel::ShortMean | Channel::LongMean if self.seasonal && !stayed => Kind::SeasonBroken,
             Channel::ShortMean | Channel::LongMean => Kind::SlopeChange,

@@ -1,6 +1,6 @@
 //! Streaming, causal anomaly detection: a point a row, from that row and those before it.
 //!
-//! Nine statistics of a row ([`statistics`]) — steps, dispersion, flatness, range, means against all history, the seasonal
+//! Eight statistics of a row ([`statistics`]) — steps, dispersion, flatness, range, means against all history, the seasonal
 //! profile ([`seasons`], [`profile`]) and the error of a learned predictor ([`predictor`]) — are each turned into a surprise by
 //! the history of their own block maxima ([`tail`]). The largest surprise is the evidence; the score ([`score`]) tells news from the
 //! continuation of news, and rows beyond the alarm level become anomalies ([`event`]).

@@ -42,7 +42,7 @@ pub enum Kind {
     SlopeChange,
     /// The usual cycle did not come.
     SeasonBroken,
-    /// Much more, or much less, movement around the level.
+    /// Much more movement around the level.
     Variance,
     /// No change at all where there always was some.
     FlatLine,
@@ -71,7 +71,7 @@ pub struct Point {
     pub lower: Option<f64>,
     /// Upper end of the band.
     pub upper: Option<f64>,
-    /// 0–1, alike on any series: 0.5 and more is news (a value seen once in forty blocks); the continuation of news is halved.
+    /// 0–1, alike on any series: 0.5 and more is news (a value seen once in fifty blocks); the continuation of news is halved.
     pub score: f64,
     /// The row is beyond the alarm level.
     pub anomaly: bool,

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::statistics::{CHANNELS, Channel};
 
-/// Surprise at which a row is worth looking at: a value expected once in forty blocks. Its score is 0.5.
-pub(super) const NEWS: f64 = 1.6;
+/// Surprise at which a row is worth looking at: a value expected once in fifty blocks. Its score is 0.5.
+pub(super) const NEWS: f64 = 1.7;
 /// Surprise by which a row must exceed the last news to be news before the rest is over.
 const MORE: f64 = 1.0;
 /// Blocks that news rests.
@@ -28,12 +28,7 @@ pub(super) fn strongest(surprises: &[f64; CHANNELS], used: impl Fn(Channel) -> b
         .fold(start, |best, (channel, s)| if *s > best.surprise { Strongest { surprise: *s, channel } } else { best })
 }
 
-/// Whether a channel counts for the score. A quiet hour is too common to be news; it counts for alarms, where the bar is higher.
-pub(super) fn scores(channel: Channel) -> bool {
-    channel != Channel::Quiet
-}
-
-/// Whether a channel raises alarms. The learned prediction and the season rank rows well, but a season that changes its
+/// Whether a channel raises alarms. All count for the score. The learned prediction and the season rank rows well, but a season that changes its
 /// habits is not an incident: at the bar of an alarm they were wrong more often than right.
 pub(super) fn alarms(channel: Channel) -> bool {
     !matches!(channel, Channel::Prediction | Channel::Season)
@@ -46,7 +41,7 @@ pub(super) struct News {
 }
 
 impl News {
-    /// The score of a surprise: `s / (s + 1.6)`, halved where the row only continues what was news already, so that a score
+    /// The score of a surprise: `s / (s + 1.7)`, halved where the row only continues what was news already, so that a score
     /// from 0.5 is a new event and the rows of one event stay ordered among themselves.
     pub(super) fn score(&mut self, surprise: f64, clock_s: f64, block_s: f64) -> f64 {
         let score = surprise / (surprise + NEWS);

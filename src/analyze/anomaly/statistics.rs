@@ -1,4 +1,4 @@
-//! The evidence: nine non-negative statistics of a row and its past, each large when something is unusual.
+//! The evidence: eight non-negative statistics of a row and its past, each large when something is unusual.
 //!
 //! Each looks at another way to be abnormal, in the series' own units; [`super::tail::Tail`] makes them comparable. All are
 //! running means, differences and extremes: constant time and memory a row.
@@ -9,7 +9,7 @@ use super::predictor::Predictor;
 use super::range::Range;
 
 /// Number of statistics.
-pub(super) const CHANNELS: usize = 9;
+pub(super) const CHANNELS: usize = 8;
 
 /// What a statistic looks at; the discriminant is its place in the arrays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,8 +30,6 @@ pub(super) enum Channel {
     Season,
     /// Rows without any change.
     Flat,
-    /// Inverse of the mean step of the last hour.
-    Quiet,
 }
 
 impl Channel {
@@ -45,7 +43,6 @@ impl Channel {
         Channel::LongMean,
         Channel::Season,
         Channel::Flat,
-        Channel::Quiet,
     ];
 
     /// Whether the statistic can reach its height within one row.
@@ -96,7 +93,6 @@ pub(super) struct Statistics {
     rows: u64,
     last: [f64; 3],
     last_steps: f64,
-    hour_steps: f64,
     flat_rows: f64,
     short: f64,
     long: f64,
@@ -115,7 +111,6 @@ impl Statistics {
             rows: 0,
             last: [value; 3],
             last_steps: 0.0,
-            hour_steps: 0.0,
             flat_rows: 0.0,
             short: value,
             long: value,
@@ -148,7 +143,6 @@ impl Statistics {
         let step = (row.value - self.last[0]).abs();
         let error = self.prediction_error(row);
         self.last_steps += row.share(0.0, LAST_ROWS) * (step - self.last_steps);
-        self.hour_steps += row.share(1.0, 30.0) * (step - self.hour_steps);
         self.flat_rows = if step == 0.0 { self.flat_rows + 1.0 } else { 0.0 };
         self.short += row.share(0.0, SHORT_ROWS) * (row.value - self.short);
         self.long += row.share(0.0, LONG_ROWS) * (row.value - self.long);
@@ -163,7 +157,6 @@ impl Statistics {
             (self.long - self.centre).abs(),
             row.from_slow.abs() / (self.season_spread + row.doubt + tiny),
             self.flat_rows + FLAT_OFFSET,
-            1.0 / (self.hour_steps + tiny),
         ]
     }
 
