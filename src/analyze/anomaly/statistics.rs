@@ -54,7 +54,7 @@ impl Channel {
 /// Rows (as a time constant) of: the last steps, the short mean, the long mean.
 const LAST_ROWS: f64 = 6.0;
 const SHORT_ROWS: f64 = 8.0;
-const LONG_ROWS: f64 = 24.0;
+const LONG_ROWS: f64 = 18.0;
 /// Rows that all history effectively holds.
 const HISTORY_ROWS: f64 = 10_000.0;
 /// Rows before the range and the predictor are believed.
