@@ -189,3 +189,27 @@ fn a_profile_of_a_stripped_binary_is_named_by_its_twin() {
     let other = symbolize(&profile, "profile", Path::new("/proc/self/exe")).unwrap_err().to_string();
     assert!(other.contains("is not in profile, which has /srv/stripped"), "{other}");
 }
+
+#[test]
+fn damaged_debug_information_is_no_panic() {
+    let sample = sample();
+    let whole = std::fs::read(&sample.binary).unwrap();
+    let damaged = beside(&sample, "damaged");
+    let mut seed = 3u64;
+    for round in 0..12 {
+        let mut bytes = whole.clone();
+        for _ in 0..2000 {
+            seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            // The headers are spared, so that damage reaches what they lead to.
+            let at = 4096 + (seed >> 24) as usize % (bytes.len() - 4096);
+            bytes[at] = seed as u8;
+        }
+        bytes.truncate(if round % 3 == 2 { bytes.len() / 2 } else { bytes.len() });
+        std::fs::write(&damaged, &bytes).unwrap();
+        let module = Module { path: damaged.clone(), ..sample.modules[0].clone() };
+        let mut symbolizer = Symbolizer::new(Bounds::default());
+        for (_, stack) in &sample.stacks {
+            assert!(stack.iter().all(|&at| !names(&mut symbolizer, at, &module).is_empty()));
+        }
+    }
+}
