@@ -77,3 +77,54 @@ fn refusals_name_the_input_the_line_and_the_cause() {
     assert!(refusal(&["changepoint", "--input", "no-such-file.csv"], "").contains("cannot read no-such-file.csv"));
     assert!(refusal(&["changepoint"], "").contains("--input"));
 }
+
+fn leaking() -> String {
+    let rows = (0..240).map(|i| {
+        let day = (f64::from(i) / 24.0 * std::f64::consts::TAU).sin();
+        format!("{},{:.0}\n", 1_700_000_000 + 3600 * i, 300e6 + 1e6 * f64::from(i) + 10e6 * day)
+    });
+    "timestamp,value\n".to_owned() + &rows.collect::<String>()
+}
+
+#[test]
+fn a_forecast_has_every_field_of_its_contract() {
+    let arguments = ["forecast", "--input", "-", "--horizon", "12", "--level", "0.8", "--limit", "700MB", "--backtest"];
+    let scenarios = ["--what-if", "growth=-50%", "load=2x,limit=2GB"];
+    let out = heapwatch(&[&arguments[..], &scenarios[..]].concat(), &leaking());
+    assert_eq!(out.status.code(), Some(0), "{out:?}");
+    let document: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");
+    assert_eq!(document["schema"], "heapwatch.forecast/1");
+    assert_eq!(document["model"]["level"], 0.8);
+    let points = document["forecast"].as_array().expect("points");
+    assert_eq!((points.len(), &points[0]["timestamp_s"]), (12, &1_700_864_000.0.into()));
+    assert!(["mean", "lower", "upper"].iter().all(|k| points.iter().all(|p| p[k].is_f64())));
+    for key in ["at", "earliest", "latest"] {
+        assert!(
+            document["exhaustion"][key].is_string() && document["exhaustion"][format!("{key}_s")].is_f64(),
+            "{document}"
+        );
+    }
+    let hours = |e: &serde_json::Value| (e["at_s"].as_f64().expect("dated") - 1_700_860_400.0) / 3600.0;
+    let (base, slower) = (hours(&document["exhaustion"]), hours(&document["scenarios"][0]["exhaustion"]));
+    assert!((140.0..165.0).contains(&base) && slower > 1.7 * base, "{base} {slower}");
+    assert_eq!(document["scenarios"][1]["situation"]["limit_bytes"], 2e9);
+    assert!(document["backtest"]["origins"].as_array().is_some_and(|o| o.len() > 3));
+}
+
+#[test]
+fn a_forecast_as_csv_and_text() {
+    let csv = heapwatch(&["forecast", "--input", "-", "--horizon", "3", "--format", "csv"], &leaking());
+    let csv = String::from_utf8(csv.stdout).expect("text");
+    assert_eq!(csv.lines().map(|l| l.split(',').count()).collect::<Vec<_>>(), vec![4; 4], "{csv}");
+    let text = heapwatch(&["forecast", "--input", "-", "--horizon", "3", "--format", "text"], &leaking());
+    let text = String::from_utf8(text.stdout).expect("text");
+    assert!(text.contains("exhaustion: none foreseeable") && text.lines().count() >= 5, "{text}");
+}
+
+#[test]
+fn a_forecast_refuses_what_it_cannot_do() {
+    assert!(refusal(&["forecast", "--input", "-"], "timestamp,value\n1,2\n").contains("at least 2 rows"));
+    assert!(refusal(&["forecast", "--input", "-", "--horizon", "0"], &leaking()).contains("horizon"));
+    assert!(refusal(&["forecast", "--input", "-", "--what-if", "speed=2x"], &leaking()).contains("speed=2x"));
+    assert!(refusal(&["forecast", "--input", "-", "--what-if", "replicas=3"], &leaking()).contains("--replicas"));
+}

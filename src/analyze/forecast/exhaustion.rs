@@ -1,7 +1,7 @@
 //! When a limit is reached, how sure that is, and by when with what probability.
 //!
 //! The date is the middle of the dates of all explanations that grow ([`super::growth`]), each weighed by how probable it
-//! is and spread by its slope's error. A date counts the peak of the season, since that is what hits the limit first. No
+//! is; its interval spreads each by its slope's error. A date counts the peak of the season, since that is what hits the limit first. No
 //! date is given unless growth stands clear of noise: a false date costs more trust than a late one.
 
 use serde::Serialize;
@@ -16,7 +16,7 @@ const CLEAR: f64 = 4.0;
 /// A date further off than so many spans of data is not foreseen.
 const MOST_SPANS: f64 = 4.0;
 /// Slopes change over time by about this share, whatever the fit says of its own error.
-const UNSTEADY: f64 = 0.1;
+const UNSTEADY: f64 = 0.15;
 /// How many typical errors above the fit the first row over the limit stands.
 const RIPPLE: f64 = 1.0;
 /// Deviations of a slope, in standard errors, and how much each counts.
@@ -63,7 +63,7 @@ pub(super) struct Outlook {
     pub limit: f64,
     /// Factor of the level and its season.
     pub level: f64,
-    /// Factor of the slope.
+    /// Factor of the slope, in place of that of the level.
     pub growth: f64,
 }
 
@@ -85,9 +85,12 @@ pub(super) fn exhaustion(growth: &Growth, outlook: Outlook, now_s: f64) -> Optio
         return Some(reached(now_s));
     }
     drift(growth)?;
-    let dates = Dates::of(growth, outlook, now_s);
-    let at_s = dates.quantile(0.5).filter(|at| at - now_s <= MOST_SPANS * growth.span_s)?;
-    let (earliest_s, latest_s) = (dates.quantile(0.05), dates.quantile(0.95));
+    let dates = Dates::of(growth, outlook, now_s, &SPREAD);
+    let at_s = Dates::of(growth, outlook, now_s, &[(0.0, 1.0)])
+        .quantile(0.5)
+        .filter(|at| at - now_s <= MOST_SPANS * growth.span_s)?;
+    let earliest_s = dates.quantile(0.05).map(|s| s.min(at_s));
+    let latest_s = dates.quantile(0.95).map(|s| s.max(at_s));
     let grows: f64 = growth.explanations.iter().filter(|e| e.slope > 0.0).map(|e| e.weight).sum();
     let chance = |hours: f64| {
         let by_s = now_s + hours * 3600.0;
@@ -137,11 +140,13 @@ fn error(explanation: &Explanation) -> f64 {
 struct Dates(Vec<(f64, f64)>);
 
 impl Dates {
-    fn of(growth: &Growth, outlook: Outlook, now_s: f64) -> Dates {
+    fn of(growth: &Growth, outlook: Outlook, now_s: f64, spread: &[(f64, f64)]) -> Dates {
         let growing = growth.explanations.iter().filter(|e| e.slope > 0.0);
-        let one = |e| SPREAD.map(|(deviation, count)| (crossing(growth, e, deviation, outlook, now_s), count));
-        let mut dates: Vec<(f64, f64)> =
-            growing.flat_map(|e| one(e).map(|(at, count)| (at, count * e.weight))).collect();
+        let mut dates: Vec<(f64, f64)> = Vec::new();
+        for e in growing {
+            let date = |&(deviation, count)| (crossing(growth, e, deviation, outlook, now_s), count * e.weight);
+            dates.extend(spread.iter().map(date));
+        }
         dates.sort_by(|a, b| a.0.total_cmp(&b.0));
         let total: f64 = dates.iter().map(|d| d.1).sum();
         dates.iter_mut().for_each(|d| d.1 /= total);
@@ -165,19 +170,41 @@ impl Dates {
 /// When one explanation reaches the limit, its slope off by some standard errors; infinite if never.
 fn crossing(growth: &Growth, e: &Explanation, deviation: f64, outlook: Outlook, now_s: f64) -> f64 {
     let now = (now_s - growth.start_s) / growth.span_s;
-    let slope = outlook.growth * (e.slope + deviation * error(e));
-    if slope <= 0.0 {
+    let off = deviation * error(e);
+    if outlook.growth * (e.slope + off) <= 0.0 {
         return f64::INFINITY;
     }
+    // The line turns around the middle of the growth, where the data hold it.
     let turn = 0.5 * (1.0 + e.onset);
-    let level = e.trend(now) + deviation * error(e) * (now - turn);
-    let room = outlook.limit - outlook.level * (level + RIPPLE * growth.noise);
+    let grown_less =
+        |share: f64| (1.0 - outlook.growth / outlook.level.max(f64::EPSILON)) * (e.slope + off) * (share - now);
+    let level = |share: f64| e.trend(share) + off * (share - turn) - grown_less(share) + RIPPLE * growth.noise;
+    let room = |share: f64| outlook.limit - outlook.level * level(share);
     let season = |share: f64| outlook.level * e.season(share);
     let length = growth.season_s / growth.span_s;
     let phases = || (0..PHASES).map(|i| i as f64 / PHASES as f64 * length);
     let peak = phases().map(|p| season(now + p)).fold(0.0, f64::max);
-    // The peak alone reaches it from here on, and within a season it does.
-    let from = now + ((room - peak) / slope).max(0.0);
-    let at = phases().map(|p| from + p).find(|u| season(*u) + slope * (u - now) >= room);
+    // From here on the season's peak alone reaches it, and within a season it does.
+    let Some(from) = first_below(now, peak, room) else { return f64::INFINITY };
+    let at = phases().map(|p| from + p).find(|share| season(*share) >= room(*share));
     growth.start_s + growth.span_s * at.unwrap_or(from + length)
+}
+
+/// Where `room`, which shrinks, first is at most `least`; `None` beyond any span that is of interest.
+fn first_below(now: f64, least: f64, room: impl Fn(f64) -> f64) -> Option<f64> {
+    if room(now) <= least {
+        return Some(now);
+    }
+    let (mut before, mut after) = (now, now + 0.25);
+    while room(after) > least {
+        (before, after) = (after, now + 2.0 * (after - now));
+        if after > now + 1000.0 {
+            return None;
+        }
+    }
+    for _ in 0..30 {
+        let middle = 0.5 * (before + after);
+        if room(middle) > least { before = middle } else { after = middle }
+    }
+    Some(after)
 }

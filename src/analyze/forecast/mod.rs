@@ -92,18 +92,19 @@ pub fn forecast(series: &Series, options: &ForecastOptions) -> Result<Forecast> 
     let history = History::recent(series).ok_or_else(|| {
         Error::input(format!("a forecast needs at least 2 rows at different times; there is {} of them", series.len()))
     })?;
-    let growth = History::whole(series).and_then(|h| growth::explain(&h.values, h.step_s, h.end_s));
-    let drift = growth.as_ref().and_then(exhaustion::drift);
     let combined = Combined::of(&history, options);
+    let asked = options.limit_bytes.is_some() || !options.scenarios.is_empty() || combined.near < options.horizon_rows;
+    let growth = if asked { explained(series) } else { None };
+    let drift = growth.as_ref().and_then(exhaustion::drift);
     let points = combined.points(&history, options, drift);
     let limit = options.limit_bytes;
     let exhaustion = limit
         .and_then(|limit| exhausted(growth.as_ref(), &points, Outlook { limit, level: 1.0, growth: 1.0 }, &history));
-    let per_hour = drift.map_or(0.0, |d| d[0] * 3600.0);
+    let per_hour = asked.then(|| drift.map_or(0.0, |d| d[0] * 3600.0));
     let situation = Situation {
         used_bytes: growth.as_ref().map_or_else(|| history.values.last().copied().unwrap_or_default(), |g| g.level),
         load_share: options.load_share.or_else(|| what_if::load_share(series)).unwrap_or(1.0),
-        growth_bytes_per_hour: per_hour,
+        growth_bytes_per_hour: per_hour.unwrap_or_default(),
         limit_bytes: limit,
         replicas: options.replicas,
         sites: options.sites.clone(),
@@ -113,6 +114,11 @@ pub fn forecast(series: &Series, options: &ForecastOptions) -> Result<Forecast> 
     let backtest = if options.backtest { combined.backtest(&history, options) } else { None };
     let model = combined.model(&history, options, per_hour);
     Ok(Forecast { schema: SCHEMA, input: series.summary(), model, forecast: points, exhaustion, scenarios, backtest })
+}
+
+fn explained(series: &Series) -> Option<Growth> {
+    let whole = History::whole(series)?;
+    growth::explain(&whole.values, whole.step_s, whole.end_s)
 }
 
 fn validate(options: &ForecastOptions) -> Result<()> {
@@ -216,7 +222,7 @@ impl Combined {
         backtest::backtest(Tried { task: &task, members, weights, misses, relative, level, step_s, end_s })
     }
 
-    fn model(&self, history: &History, options: &ForecastOptions, growth_bytes_per_hour: f64) -> Model {
+    fn model(&self, history: &History, options: &ForecastOptions, growth_bytes_per_hour: Option<f64>) -> Model {
         let shares = self.members.iter().zip(&self.weights);
         let mut members: Vec<MemberWeight> = shares.map(|(m, w)| MemberWeight { name: m.name, weight: *w }).collect();
         members.sort_by(|a, b| b.weight.total_cmp(&a.weight));

@@ -41,8 +41,9 @@ pub struct Model {
     pub step_s: f64,
     /// Steps without a row, bridged by a straight line.
     pub bridged_rows: usize,
-    /// Growth that is clear enough to be continued, bytes per hour; 0 otherwise.
-    pub growth_bytes_per_hour: f64,
+    /// Growth that is clear enough to be continued, bytes per hour; 0 when there is none. `None` when nothing asked rests on
+    /// it: no limit, no scenario, and a horizon that could be checked.
+    pub growth_bytes_per_hour: Option<f64>,
     /// Level of the probability interval.
     pub level: f64,
     /// What a reader must know before trusting it.

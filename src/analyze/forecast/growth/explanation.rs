@@ -26,7 +26,7 @@ const WORTH: f64 = 1e-3;
 /// Prior of a filling that begins late, against one from the start: little starts to fill up and stop in the middle of a run.
 const LATE_FILLING: f64 = 0.02;
 const MOST_AUTOCORRELATION: f64 = 0.95;
-/// Errors above so many typical ones are cut to it before the second fit.
+/// Errors above so many typical ones are cut to it before the next fit.
 const OUTLYING: f64 = 5.0;
 
 impl Explanation {
@@ -41,16 +41,18 @@ impl Explanation {
     }
 }
 
-/// Two passes: the first finds the autocorrelation and what lies far out, the second fits without both.
+/// Two passes: the first finds the autocorrelation and what lies far out, the second fits without both. A third would cut
+/// the peaks of a season that the first fit missed.
 pub(super) fn compete(shares: &[f64], values: &[f64], base: &[Term]) -> Option<Fitted> {
     let first = Competition::of(shares, values, base, 0.0)?.best()?;
-    let residuals: Vec<f64> = shares.iter().zip(values).map(|(u, v)| v - first.trend(*u) - first.season(*u)).collect();
-    let typical = median(&mut residuals.iter().map(|r| r.abs()).collect::<Vec<f64>>())?;
+    let fit: Vec<f64> = shares.iter().map(|u| first.trend(*u) + first.season(*u)).collect();
+    let mut rest: Vec<f64> = values.iter().zip(&fit).map(|(v, f)| v - f).collect();
+    let typical = median(&mut rest.iter().map(|r| r.abs()).collect::<Vec<f64>>())?;
     let bound = OUTLYING * 1.4826 * typical;
-    let cut: Vec<f64> = values.iter().zip(&residuals).map(|(v, r)| v - r + r.clamp(-bound, bound)).collect();
-    let kept: Vec<f64> = residuals.iter().map(|r| r.clamp(-bound, bound)).collect();
-    let explanations = Competition::of(shares, &cut, base, autocorrelation(&kept))?.all();
-    let noise = (kept.iter().map(|r| r * r).sum::<f64>() / kept.len() as f64).sqrt();
+    rest.iter_mut().for_each(|r| *r = r.clamp(-bound, bound));
+    let cut: Vec<f64> = fit.iter().zip(&rest).map(|(f, r)| f + r).collect();
+    let explanations = Competition::of(shares, &cut, base, autocorrelation(&rest))?.all();
+    let noise = (rest.iter().map(|r| r * r).sum::<f64>() / rest.len().max(1) as f64).sqrt();
     (!explanations.is_empty()).then_some(Fitted { explanations, noise })
 }
 
@@ -65,11 +67,15 @@ pub(super) fn steps(values: &[f64]) -> Vec<usize> {
     const SIDE: usize = 5;
     const MOST: usize = 3;
     let differences: Vec<f64> = values.windows(2).map(|w| (w[1] - w[0]).abs()).collect();
-    let at = |i: usize| Some(median(&mut values[i..i + SIDE].to_vec())? - median(&mut values[i - SIDE..i].to_vec())?);
-    let mut sizes: Vec<f64> = vec![0.0; values.len()];
-    for i in SIDE..values.len().saturating_sub(SIDE) {
-        sizes[i] = at(i).unwrap_or_default().abs();
-    }
+    let size = |i: usize| {
+        let (Some(before), Some(after)) = (i.checked_sub(SIDE).map(|from| &values[from..i]), values.get(i..i + SIDE))
+        else {
+            return 0.0;
+        };
+        let middles = median(&mut before.to_vec()).zip(median(&mut after.to_vec()));
+        middles.map_or(0.0, |(b, a)| (a - b).abs())
+    };
+    let mut sizes: Vec<f64> = (0..values.len()).map(size).collect();
     let mut sorted = sizes.clone();
     sorted.sort_unstable_by(f64::total_cmp);
     let usual = sorted.get(sorted.len() * 4 / 5).copied().unwrap_or_default();
