@@ -7,8 +7,8 @@
 //! 2. *Still*: over the last third, sixth and twelfth, did as much arrive as the rate before makes one expect? A cache at its cap,
 //!    a warm-up that is over, a plateau of a time-to-live fail here (the lower tail of the Poisson distribution).
 //! 3. *Straight*: does the curve bend like one that saturates?
-//! 4. *Staying*: of what was born since the onset, do the oldest births survive as well as younger ones? What is only passed on
-//!    slowly, under growing traffic, fails here.
+//! 4. *Staying*: of what was born since the onset, does the oldest or the middle third survive as well as the youngest? What is
+//!    only passed on slowly, under growing traffic, fails here; a queue whose consumer lags loses its oldest and passes.
 
 use statrs::function::gamma::gamma_ur;
 
@@ -38,7 +38,8 @@ pub struct Growth {
     pub recent_ratio: f64,
     /// Share of the squared deviation from a straight line that a saturating curve explains.
     pub bend: f64,
-    /// Survival of the oldest third of births since the onset over that of the youngest third; `None` with too few samples.
+    /// Survival of the oldest or middle third of births since the onset, whichever is better, over that of the youngest third;
+    /// `None` with too few samples.
     pub staying: Option<f64>,
     /// When it began, epoch seconds.
     pub onset_s: f64,
@@ -179,11 +180,12 @@ fn staying(r: &Retained, onset_s: f64) -> Option<f64> {
             .filter(within)
             .fold((0.0, 0.0, 0u32), |(live, all, n), c| (live + c.live_bytes, all + c.allocated_bytes, n + c.samples))
     };
-    let (old, young) = (part(0.0, 1.0 / 3.0), part(2.0 / 3.0, 1.01));
-    if old.2 < 5 || young.2 < 5 || young.0 <= 0.0 {
+    let thirds = [part(0.0, 1.0 / 3.0), part(1.0 / 3.0, 2.0 / 3.0), part(2.0 / 3.0, 1.01)];
+    if thirds.iter().any(|(_, _, samples)| *samples < 5) || thirds[2].0 <= 0.0 {
         return None;
     }
-    Some((old.0 / old.1) / (young.0 / young.1))
+    let survival = thirds.map(|(live, all, _)| live / all);
+    Some(survival[0].max(survival[1]) / survival[2])
 }
 
 #[cfg(test)]

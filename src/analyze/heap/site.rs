@@ -148,7 +148,7 @@ pub fn of_growth(site: &Arc<Site>, r: &Retained, g: &Growth, confidence: f64, th
     ));
     if let Some(staying) = g.staying {
         evidence.push(format!(
-            "what it allocated first survives {} as well as what it allocated later",
+            "what it allocated long ago survives {} as well as what it allocated lately",
             words::percent(staying.min(1.0))
         ));
     }
@@ -224,8 +224,19 @@ fn advice(site: &Site) -> String {
 
 /// Methods that make a value from another, mostly derived: who asked for the copy is responsible, not the copying.
 const CONVERSIONS: [&str; 13] = [
-    "clone", "clone_from", "default", "from", "into", "from_iter", "extend", "to_owned", "to_string", "fmt", "deserialize",
-    "visit_map", "visit_seq",
+    "clone",
+    "clone_from",
+    "default",
+    "from",
+    "into",
+    "from_iter",
+    "extend",
+    "to_owned",
+    "to_string",
+    "fmt",
+    "deserialize",
+    "visit_map",
+    "visit_seq",
 ];
 
 /// The first frame of the application's own code, else the first that asked for memory, else the first. A conversion gives way
