@@ -38,7 +38,7 @@ struct Model {
     seasons: Seasons,
     level: Level,
     statistics: Statistics,
-    tails: Vec<Tail>,
+    tails: [Tail; CHANNELS],
     band: Tail,
     block_end_s: f64,
     block_rows: u32,
@@ -143,7 +143,7 @@ impl Model {
             seasons: Seasons::new(step_s),
             level: Level::new(value),
             statistics: Statistics::new(value),
-            tails: Channel::ALL.map(tail).to_vec(),
+            tails: Channel::ALL.map(tail),
             band: Tail::sudden(),
             block_end_s: block_s(step_s),
             block_rows: 0,
@@ -151,7 +151,7 @@ impl Model {
     }
 
     fn is_warm(&self) -> bool {
-        self.tails.first().is_some_and(|t| t.level(0.0).is_some())
+        self.tails[0].level(0.0).is_some()
     }
 
     fn row(&self, point: &Point, now_s: f64, dt_s: f64, step_s: f64) -> Observed {
