@@ -142,12 +142,12 @@ impl Watch {
 
     /// What the process looks like now.
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        self.shared.observe().snapshot
+        self.shared.observe_now().snapshot
     }
 
     /// The leak report on the process as it is now.
     pub fn report(&self) -> Report {
-        self.shared.report()
+        self.shared.observe_now().report()
     }
 
     /// All metrics as Prometheus text 0.0.4.
@@ -157,7 +157,7 @@ impl Watch {
 
     /// A heap profile: gzip `profile.proto`, for `go tool pprof` and what reads its format.
     pub fn heap_profile(&self, kind: ProfileKind) -> Vec<u8> {
-        pprof::heap_profile(&self.shared.observe().snapshot, kind)
+        pprof::heap_profile(&self.shared.observe_now().snapshot, kind)
     }
 
     /// Changes the sampling interval, while running. Estimates stay unbiased, as each sample keeps the weight it was drawn with.
@@ -181,7 +181,7 @@ impl Watch {
 
     /// Stops: exporters are flushed, the last report is made, the threads end. Samples are no longer taken; the wrapper counts on.
     pub fn stop(mut self) -> Report {
-        let report = self.shared.report();
+        let report = self.shared.observe_now().report();
         self.end();
         report
     }
@@ -210,12 +210,15 @@ impl Drop for Watch {
 }
 
 impl Shared {
-    /// Asks the collector. If it cannot answer, the last observation is given; if there is none, an empty one.
+    /// The last observation if it is fresh, else a new one.
     fn observe(&self) -> Observation {
+        let latest = self.latest.lock().clone();
+        latest.filter(|o| o.taken.elapsed() < FRESH_FOR).unwrap_or_else(|| self.observe_now())
+    }
+
+    /// Asks the collector. If it cannot answer, the last observation is given; if there is none, an empty one.
+    fn observe_now(&self) -> Observation {
         let mut latest = self.latest.lock();
-        if let Some(fresh) = latest.as_ref().filter(|o| o.taken.elapsed() < FRESH_FOR) {
-            return fresh.clone();
-        }
         if let Some(snapshot) = self.ask() {
             let verdict = heap::verdict(&snapshot, &self.config.thresholds);
             *latest = Some(Observation { taken: Instant::now(), snapshot, verdict: Arc::new(verdict) });
@@ -244,10 +247,11 @@ impl Shared {
         let o = self.observe();
         prometheus::render(&o.snapshot, &o.verdict, self.config.classic_names, openmetrics)
     }
+}
 
+impl Observation {
     fn report(&self) -> Report {
-        let o = self.observe();
-        Report::new(&o.snapshot, &o.verdict)
+        Report::new(&self.snapshot, &self.verdict)
     }
 }
 

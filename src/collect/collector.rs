@@ -170,6 +170,7 @@ impl Collector {
             address: sample.address,
             born_s,
             tag: sample.tag,
+            carried_bytes: sample.carried_bytes as f64,
         };
         let weight = live.weight();
         self.live.insert(sample.slot, live);
@@ -256,7 +257,9 @@ impl Collector {
     }
 
     fn reweigh(&mut self, slot: u32, sample: &LiveSample, interval: u64) {
-        let after = LiveSample { interval, ..*sample };
+        // What a lost sample left is not thinned: it goes on with this one, at the same chance.
+        let kept = sampler::probability(sample.size, interval) / sampler::probability(sample.size, sample.interval);
+        let after = LiveSample { interval, carried_bytes: sample.carried_bytes / kept, ..*sample };
         let (old, new) = (sample.weight(), after.weight());
         self.live.insert(slot, after);
         let site = self.stacks.get(sample.stack).site;

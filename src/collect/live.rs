@@ -13,11 +13,13 @@ pub struct LiveSample {
     pub address: u64,
     pub born_s: f64,
     pub tag: u64,
+    /// Estimated bytes of lost samples that this one stands for as well.
+    pub carried_bytes: f64,
 }
 
 impl LiveSample {
     pub fn weight(&self) -> Weight {
-        Weight::of(self.size, self.interval)
+        Weight::of(self.size, self.interval).carrying(self.carried_bytes)
     }
 }
 

@@ -23,6 +23,22 @@ impl Weight {
     }
 }
 
+impl Weight {
+    /// The same with the bytes of lost samples added. As all of them hang on this one sample's fate, their square is variance.
+    pub fn carrying(self, bytes: f64) -> Weight {
+        if bytes <= 0.0 || self.bytes <= 0.0 {
+            return self;
+        }
+        let objects = self.objects * bytes / self.bytes;
+        Weight {
+            objects: self.objects + objects,
+            bytes: self.bytes + bytes,
+            bytes_variance: self.bytes_variance + bytes * bytes,
+            objects_variance: self.objects_variance + objects * objects,
+        }
+    }
+}
+
 /// A running sum of samples. Sums of what lives go to exactly 0 with their last sample, whatever was rounded on the way.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Sum(Usage);

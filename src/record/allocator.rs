@@ -329,7 +329,7 @@ impl<'a> Pending<'a> {
     #[inline(always)]
     fn take(block: &'a Block, size: usize, call: Call, interval: u64) -> Option<Pending<'a>> {
         let Some(slot) = LIVE.reserve() else {
-            block.count_drop(Drop::TableFull, size as u64);
+            block.count_drop(Drop::TableFull, size as u64, interval);
             return None;
         };
         let mut frames = [0; MAX_FRAMES];
@@ -337,7 +337,7 @@ impl<'a> Pending<'a> {
         let captured = unsafe { stack::capture(&mut frames, block.stack_bounds()) };
         if !block.ring().0.has_room(event::ring_words(captured.len)) {
             LIVE.release(slot);
-            block.count_drop(Drop::RingFull, size as u64);
+            block.count_drop(Drop::RingFull, size as u64, interval);
             return None;
         }
         block.stacks().count(&captured);
@@ -359,6 +359,7 @@ impl<'a> Pending<'a> {
             latency_ns: u32::try_from(now.saturating_sub(self.started_ns)).unwrap_or(u32::MAX),
             thread: self.block.thread_id(),
             tag: self.block.tag(),
+            carried_bytes: self.block.take_carried(),
         };
         let (ring, words) = self.block.ring();
         let frames = self.frames.iter().take(self.len).map(|f| *f as u64);
@@ -369,7 +370,7 @@ impl<'a> Pending<'a> {
     /// The sample is lost after all.
     fn lose(&self, cause: Drop) {
         self.abandon();
-        self.block.count_drop(cause, self.size as u64);
+        self.block.count_drop(cause, self.size as u64, self.interval);
     }
 
     /// There is no allocation to sample.

@@ -4,7 +4,7 @@ use super::ring::RING_WORDS;
 use super::stack::MAX_FRAMES;
 
 /// Words before the frames.
-const HEADER_WORDS: usize = 8;
+const HEADER_WORDS: usize = 9;
 
 const _: () = assert!(2 * (HEADER_WORDS + MAX_FRAMES + 1) < RING_WORDS, "two of the longest events fit into a ring");
 
@@ -45,6 +45,8 @@ pub struct Sample {
     pub latency_ns: u32,
     /// The kernel's thread id.
     pub thread: u32,
+    /// Estimated bytes of this thread's samples that were lost since its last one; this sample stands for them too.
+    pub carried_bytes: u64,
     /// What a scope asked to carry along (a trace id's low half), 0 if nothing.
     pub tag: u64,
 }
@@ -60,6 +62,7 @@ impl Sample {
             self.time_ns,
             u64::from(self.latency_ns) << 32 | u64::from(self.thread),
             self.tag,
+            self.carried_bytes,
         ]
     }
 
@@ -78,6 +81,7 @@ impl Sample {
             latency_ns: (h[6] >> 32) as u32,
             thread: h[6] as u32,
             tag: h[7],
+            carried_bytes: h[8],
         };
         Some((sample, frames))
     }
@@ -106,6 +110,7 @@ mod tests {
             latency_ns: 12,
             thread: 34,
             tag: 5,
+            carried_bytes: 6,
         };
         let mut words = sample.header().to_vec();
         words.extend([10, 20]);

@@ -81,6 +81,8 @@ pub struct Block {
     nested: [Counter; 3],
     dropped: [Counter; DROPS],
     dropped_bytes: Counter,
+    /// Estimated bytes of samples lost since the last one that was kept.
+    carried_bytes: Counter,
     stacks: StackCounters,
     /// The recorder's own thread: counted apart, never sampled.
     internal: AtomicBool,
@@ -264,11 +266,21 @@ impl Block {
         });
     }
 
-    /// A sample that could not be kept. Its bytes are known to be missing.
+    /// A sample that could not be kept. What it stands for is counted, and given to the thread's next sample, so that sums stay
+    /// right under overload, if at the cost of a larger error.
     #[cold]
-    pub fn count_drop(&self, cause: Drop, bytes: u64) {
+    pub fn count_drop(&self, cause: Drop, size: u64, interval: u64) {
+        let stands_for = (size as f64 / sampler::probability(size, interval)) as u64;
         self.dropped[cause as usize].add(1);
-        self.dropped_bytes.add(bytes);
+        self.dropped_bytes.add(stands_for);
+        self.carried_bytes.add(stands_for);
+    }
+
+    /// What lost samples have left for the one that is being taken.
+    pub fn take_carried(&self) -> u64 {
+        let carried = self.carried_bytes.get();
+        self.carried_bytes.set(0);
+        carried
     }
 
     pub fn stacks(&self) -> &StackCounters {
@@ -386,9 +398,15 @@ fn claim(internal: bool) -> Option<&'static Block> {
     };
     block.internal.store(internal, Ordering::Relaxed);
     block.claimed.store(true, Ordering::Relaxed);
-    for counter in
-        [&block.armed_epoch, &block.thread_id, &block.scope, &block.tag, &block.stack_known, &block.exit_rounds]
-    {
+    for counter in [
+        &block.armed_epoch,
+        &block.thread_id,
+        &block.scope,
+        &block.tag,
+        &block.stack_known,
+        &block.carried_bytes,
+        &block.exit_rounds,
+    ] {
         counter.set(0);
     }
     block.nested.iter().for_each(|n| n.set(0));

@@ -24,7 +24,7 @@ pub enum Command {
 }
 
 /// The longest and shortest pause between two drains. Rings that fill shorten it, rings that stay empty lengthen it.
-const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_millis(25);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 
 /// Runs until it is told to stop. Should it ever panic, sampling ends and the service goes on.

@@ -44,7 +44,7 @@ impl Source for Endpoints {
         };
         let older = self.0.observe().snapshot;
         wait.wait();
-        let newer = self.0.observe().snapshot;
+        let newer = self.0.observe_now().snapshot;
         Ok(pprof::delta_profile(&older, &newer, request.kind))
     }
 
@@ -71,7 +71,7 @@ impl Source for Endpoints {
     }
 
     fn leaks(&self, format: LeakFormat) -> Result<String> {
-        let report = self.0.report();
+        let report = self.0.observe().report();
         Ok(match format {
             LeakFormat::Json => report.to_json(),
             LeakFormat::Csv => report.to_csv(),
