@@ -88,7 +88,9 @@ const BACKGROUNDS: [&str; 16] = [
 /// One series, wholly decided by its seed. `leaking` forces or forbids a leak; by default every other series leaks.
 pub fn make(seed: u64, leaking: Option<bool>) -> Made {
     let mut d = Dice::new(seed);
-    let span = if d.chance(0.35) { d.scale(2.0 * HOUR, 30.0 * HOUR) } else { d.scale(30.0 * HOUR, 420.0 * HOUR) };
+    let (shortest, longest) =
+        [(2.5, 14.0), (14.0, 40.0), (14.0, 40.0), (40.0, 420.0), (40.0, 420.0), (40.0, 420.0)][d.below(6)];
+    let span = d.scale(shortest * HOUR, longest * HOUR);
     let rows = d.scale(600.0, 5000.0) as usize;
     let dt = span / rows as f64;
     let start = 1_700_000_000.0 + (d.unit() * 1e7).floor();

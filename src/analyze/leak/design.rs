@@ -19,6 +19,9 @@ const LATE_SLOWING: ([f64; 6], [f64; 2]) = ([0.1, 0.22, 0.35, 0.48, 0.6, 0.72], 
 /// Onsets of leaks tried, as shares of the span.
 const ONSETS: [f64; 14] = [0.0, 0.08, 0.14, 0.2, 0.26, 0.32, 0.38, 0.44, 0.5, 0.56, 0.62, 0.68, 0.74, 0.8];
 
+/// Cycles of slow waves in the window.
+const SWELLS: [f64; 5] = [0.35, 0.5, 0.7, 1.0, 1.35];
+
 /// The columns, grouped by what they stand for.
 #[derive(Debug, Clone)]
 pub struct Design {
@@ -32,6 +35,8 @@ pub struct Design {
     pub hinges: Vec<Vec<f64>>,
     /// The onsets of the hinges, shares of the span.
     pub onsets: Vec<f64>,
+    /// Slow waves of which less than a cycle or two is in the window, as pairs of sine and cosine: a load that happens to rise.
+    pub swells: Vec<[Vec<f64>; 2]>,
     /// The dominating cycle, seconds.
     pub cycle_s: Option<f64>,
 }
@@ -47,6 +52,7 @@ impl Design {
             late: late(&u),
             hinges: ONSETS.iter().map(|o| hinge(&u, *o)).collect(),
             onsets: ONSETS.to_vec(),
+            swells: SWELLS.iter().map(|cycles| swell(&u, *cycles)).collect(),
             cycle_s,
         }
     }
@@ -60,6 +66,11 @@ impl Design {
 /// max(0, u − onset).
 pub fn hinge(u: &[f64], onset: f64) -> Vec<f64> {
     u.iter().map(|u| (u - onset).max(0.0)).collect()
+}
+
+fn swell(u: &[f64], cycles: f64) -> [Vec<f64>; 2] {
+    let (sin, cos) = u.iter().map(|u| (TAU * cycles * u).sin_cos()).unzip();
+    [sin, cos]
 }
 
 fn slowing(u: &[f64]) -> Vec<Vec<f64>> {

@@ -15,7 +15,7 @@ const TREND_POINTS: usize = 60;
 const DAY_S: f64 = 86_400.0;
 
 /// The features' names, in the order of the numbers.
-pub const NAMES: [&str; 49] = [
+pub const NAMES: [&str; 51] = [
     "log_span_h",
     "gain",
     "grown_to_residual",
@@ -65,6 +65,8 @@ pub const NAMES: [&str; 49] = [
     "since_drawdown",
     "gain_steady",
     "gain_slowing",
+    "gain_swell",
+    "gain_swell_slowing",
 ];
 
 /// The features of a window. `fit` is absent when no leak explains anything.
@@ -109,7 +111,7 @@ fn jump_at(x: &[f64], at: usize) -> f64 {
 
 /// How the points behave before and since the onset.
 fn of_onset(out: &mut Vec<f64>, window: &Window, fit: Option<&Fit>, thin: &[f64]) {
-    let Some(f) = fit else { return out.extend([ABSENT; 9]) };
+    let Some(f) = fit else { return out.extend([ABSENT; 11]) };
     let at = ((f.onset * thin.len() as f64) as usize).min(thin.len());
     let (before, since) = thin.split_at(at);
     let grown = f.grown.max(1e-9);
@@ -119,6 +121,7 @@ fn of_onset(out: &mut Vec<f64>, window: &Window, fit: Option<&Fit>, thin: &[f64]
     out.extend([or_absent(range(before) / grown), or_absent(slope(before) / slope_in_points)]);
     out.extend([line_share(since), rising_share(since), drawdown(thin) / grown, drawdown(since) / grown]);
     out.extend([f.gain_over_steady, f.gain_over_slowing]);
+    out.extend(f.gain_over_swell);
 }
 
 /// Share of the variance that a straight line covers.

@@ -25,6 +25,8 @@ pub struct Fit {
     pub gain_over_steady: f64,
     /// The same over growth that slows from the start on.
     pub gain_over_slowing: f64,
+    /// The same over the best slow wave, alone and beside growth that slows from the start on.
+    pub gain_over_swell: [f64; 2],
     /// The leak's slope.
     pub bytes_per_s: f64,
     /// Standard error of the slope on whitened rows.
@@ -56,6 +58,7 @@ struct Choice {
     healthy_left: f64,
     steady_left: f64,
     slowing_left: f64,
+    swell_left: [f64; 2],
     healthy_late: bool,
     columns: usize,
 }
@@ -113,9 +116,39 @@ fn choose(y: &[f64], design: &Design, rho: f64) -> Option<Choice> {
         healthy_left: (steady_left - most(&by_slowing).max(most(&by_late))).max(1e-9),
         steady_left: steady_left.max(1e-9),
         slowing_left: (steady_left - most(&by_slowing)).max(1e-9),
+        swell_left: left_by_swells(&steady, design, &rest, rho, slowing.iter().zip(&by_slowing)),
         healthy_late: most(&by_late) > most(&by_slowing),
         columns,
     })
+}
+
+/// What the best slow wave leaves, and what it leaves beside the best growth that slows.
+fn left_by_swells<'a>(
+    steady: &Basis,
+    design: &Design,
+    rest: &[f64],
+    rho: f64,
+    slowing: impl Iterator<Item = (&'a (Vec<f64>, f64), &'a f64)>,
+) -> [f64; 2] {
+    let best = slowing.filter(|(_, pull)| **pull > 0.0).max_by(|a, b| a.1.total_cmp(b.1));
+    let beside = best.map_or(rest.to_vec(), |((column, _), pull)| {
+        let mut beside = rest.to_vec();
+        subtract(&mut beside, *pull, column);
+        beside
+    });
+    let mut left = [dot(rest, rest), dot(&beside, &beside)];
+    for [sin, cos] in &design.swells {
+        let (a, _) = steady.apart(whitened(sin, rho));
+        let mut b = steady.residual(whitened(cos, rho));
+        let shared = dot(&a, &b);
+        subtract(&mut b, shared, &a);
+        let length = dot(&b, &b).sqrt().max(1e-9);
+        for (left, rest) in left.iter_mut().zip([rest, &beside[..]]) {
+            let (by_a, by_b) = (dot(&a, rest), dot(&b, rest) / length);
+            *left = left.min(dot(rest, rest) - by_a * by_a - by_b * by_b);
+        }
+    }
+    left.map(|l| l.max(1e-9))
 }
 
 /// The pair of slowing growth and hinge, both rising, that explains most: their places, coefficients and the gain.
@@ -178,6 +211,7 @@ fn summary(window: &Window, design: &Design, y: &[f64], choice: &Choice, scale: 
         gain: gain(choice.healthy_left),
         gain_over_steady: gain(choice.steady_left),
         gain_over_slowing: gain(choice.slowing_left),
+        gain_over_swell: choice.swell_left.map(gain),
         bytes_per_s: choice.slope * scale / span,
         bytes_per_s_error: choice.slope_error * scale / span,
         onset,

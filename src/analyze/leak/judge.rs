@@ -2,10 +2,9 @@
 //!
 //! Fitted once, on generated series only (`tests/support/leak_series.rs`), by `scripts/fit_leak_judge.py`, which writes
 //! `judge_trees.txt`; nothing is learned at run time. Trees, because the evidence interacts: a slope means one thing after ten
-//! cycles and another after half of one. The probability is calibrated on generated series the trees have not seen.
+//! cycles and another after half of one.
 //!
-//! The file: a line `features` with the names in order, a line `calibration` with scale and shift of the log-odds, then a tree a
-//! line, nodes in pre-order, each `feature:threshold:right` (right child so many nodes further) or, for a leaf, `=log-odds`.
+//! The file: a line `features` with the names in order, then a tree a line, nodes in pre-order, each `feature:threshold:right` (right child so many nodes further) or, for a leaf, `=log-odds`.
 
 use std::sync::LazyLock;
 
@@ -16,9 +15,6 @@ static FOREST: LazyLock<Forest> = LazyLock::new(|| Forest::parse(include_str!("j
 
 #[derive(Debug, Default)]
 struct Forest {
-    features: Vec<&'static str>,
-    scale: f64,
-    shift: f64,
     trees: Vec<Vec<Node>>,
 }
 
@@ -30,9 +26,8 @@ enum Node {
 
 /// The probability, 0 to 1, that a window with these features leaks.
 pub fn probability(features: &[f64; NAMES.len()]) -> f64 {
-    let forest = &*FOREST;
-    let score: f64 = forest.trees.iter().map(|tree| contribution(tree, features)).sum();
-    1.0 / (1.0 + (-(forest.scale * score + forest.shift)).exp())
+    let score: f64 = FOREST.trees.iter().map(|tree| contribution(tree, features)).sum();
+    1.0 / (1.0 + (-score).exp())
 }
 
 fn contribution(tree: &[Node], features: &[f64]) -> f64 {
@@ -52,13 +47,8 @@ impl Forest {
     fn parse(text: &'static str) -> Forest {
         let mut forest = Forest::default();
         for line in text.lines().filter(|l| !l.starts_with('#')) {
-            match line.split_once(' ') {
-                Some(("features", names)) => forest.features = names.split(' ').collect(),
-                Some(("calibration", pair)) => {
-                    let mut numbers = pair.split(' ').filter_map(|x| x.parse().ok());
-                    (forest.scale, forest.shift) = (numbers.next().unwrap_or(0.0), numbers.next().unwrap_or(0.0));
-                }
-                _ => forest.trees.push(line.split(' ').filter_map(Node::parse).collect()),
+            if !line.starts_with("features ") {
+                forest.trees.push(line.split(' ').filter_map(Node::parse).collect());
             }
         }
         forest
@@ -83,13 +73,14 @@ mod tests {
 
     #[test]
     fn the_file_names_the_features_that_are_computed() {
-        assert_eq!(FOREST.features, NAMES);
-        assert!(FOREST.trees.len() > 10 && FOREST.scale > 0.0);
+        let names = include_str!("judge_trees.txt").lines().nth(1).expect("a second line");
+        assert_eq!(names.split(' ').skip(1).collect::<Vec<_>>(), NAMES);
+        assert!(FOREST.trees.len() > 10);
     }
 
     #[test]
     fn every_split_leads_on_within_its_tree_and_no_node_was_lost() {
-        for (tree, line) in FOREST.trees.iter().zip(include_str!("judge_trees.txt").lines().skip(3)) {
+        for (tree, line) in FOREST.trees.iter().zip(include_str!("judge_trees.txt").lines().skip(2)) {
             assert_eq!(tree.len(), line.split(' ').count());
             for (at, node) in tree.iter().enumerate() {
                 if let Node::Split { feature, threshold, right } = node {

@@ -33,7 +33,7 @@ pub use self::detector::{MOST_ALARMS, StreamingLeak, detect};
 pub use self::fit::Fit;
 pub use self::history::{Block, CAPACITY, History};
 pub use self::look::{LEAST_SPAN_S, Look};
-pub use self::options::{LeakOptions, Severity, Thresholds};
+pub use self::options::LeakOptions;
 pub use self::rate::Rate;
 pub use self::shape::Shape;
 pub use self::sites::{RankedSite, rank_sites};

@@ -17,6 +17,9 @@ const ONSET_STEP: f64 = 0.03;
 /// The latest onset tried: later, too little of the leak is seen.
 const LATEST_ONSET: f64 = 0.84;
 
+/// Healthy growth beside a leak that at the end still rises at more than this share of its mean pace could be the leak.
+const MOST_STILL_RISING: f64 = 0.3;
+
 /// A leak's growth.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rate {
@@ -71,7 +74,8 @@ fn candidates(look: &Look, rho: f64) -> Vec<Candidate> {
     let mut steady = Basis::default();
     steady_columns(look).iter().for_each(|c| steady.add(white(c)));
     let rest = steady.residual(white(&look.window.low));
-    let slowing: Vec<(Vec<f64>, f64)> = look.design.slowing.iter().map(|c| steady.apart(white(c))).collect();
+    let bends = look.design.slowing.iter().filter(|c| still_rising(c, &u) < MOST_STILL_RISING);
+    let slowing: Vec<(Vec<f64>, f64)> = bends.map(|c| steady.apart(white(c))).collect();
     let mut out = Vec::new();
     let steps = (LATEST_ONSET / ONSET_STEP) as u32;
     for onset in (0..=steps).map(|k| f64::from(k) * ONSET_STEP) {
@@ -82,6 +86,17 @@ fn candidates(look: &Look, rho: f64) -> Vec<Candidate> {
         out.extend(slowing.iter().filter(|s| s.1 > 0.0).filter_map(|s| one.beside(&s.0)));
     }
     out
+}
+
+/// A column's pace in its last tenth over its mean pace: 1 for a line.
+fn still_rising(column: &[f64], u: &[f64]) -> f64 {
+    let from = column.len() * 9 / 10;
+    let pace = |i: usize, j: usize| {
+        let pair = |x: &[f64]| Some(x.get(j)? - x.get(i)?);
+        pair(column).zip(pair(u)).map_or(1.0, |(rise, run)| rise / run.max(1e-9))
+    };
+    let last = column.len().saturating_sub(1);
+    pace(from, last) / pace(0, last).max(1e-9)
 }
 
 /// A hinge orthogonal to what is steady, before growth that slows is put beside it.

@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 use super::evidence;
 use super::history::History;
 use super::look::Look;
-use super::options::{LeakOptions, Severity};
+use super::options::LeakOptions;
 use super::rate::Rate;
 use super::shape::Shape;
 use crate::analyze::series::Series;
+use crate::analyze::severity::Severity;
 use crate::analyze::time::rfc3339;
 
 /// A leak is named from this probability on.

@@ -4,7 +4,8 @@ use std::fmt::Write;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use heapwatch::analyze::leak::{self, LeakOptions, LeakVerdict, Severity};
+use heapwatch::analyze::leak::{self, LeakOptions, LeakVerdict};
+use heapwatch::analyze::severity::Severity;
 use heapwatch::{Error, Result};
 
 use crate::series::{Format, Input, format_or_default, print};
