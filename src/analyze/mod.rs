@@ -1,6 +1,7 @@
 //! Stage 4: pure functions of series and snapshots. No clock, no file, no global.
 
 pub mod anomaly;
+pub mod capacity;
 pub mod changepoint;
 #[cfg(test)]
 pub(crate) mod dice;

@@ -1,5 +1,6 @@
 //! Stage 5: renders what the other stages have found, and computes nothing.
 
+pub mod capacity_report;
 pub mod collapsed;
 pub mod dump;
 #[cfg(feature = "flamegraph")]

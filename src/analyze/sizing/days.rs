@@ -39,12 +39,16 @@ impl Day {
 
 /// The days of `workload` up to `now_s`, oldest first; a day that nobody saw has `seen_s` 0.
 pub fn of(workload: &Workload, now_s: f64) -> Vec<Day> {
+    blocks(workload, workload.leak.as_ref(), now_s)
+}
+
+fn blocks(workload: &Workload, leak: Option<&Leak>, now_s: f64) -> Vec<Day> {
     let Some(first_s) = workload.first_s() else { return Vec::new() };
     let count = (((now_s - first_s) / DAY_S).ceil().max(1.0) as usize).min(400);
     let mut days = vec![Day::default(); count];
     for pod in &workload.pods {
         let mut seen = vec![0.0; count];
-        for piece in pieces(&pod.usage, workload.leak.as_ref()) {
+        for piece in pieces(&pod.usage, leak) {
             let age = ((now_s - piece.middle_s) / DAY_S).max(0.0) as usize;
             let Some(index) = (count - 1).checked_sub(age) else { continue };
             let day = &mut days[index];
@@ -57,6 +61,11 @@ pub fn of(workload: &Workload, now_s: f64) -> Vec<Day> {
         days.iter_mut().zip(seen).for_each(|(d, s)| d.seen_s = d.seen_s.max(s.min(DAY_S)));
     }
     days
+}
+
+/// The daily peaks as they were, leak included, of the days that were seen enough; oldest first, bytes.
+pub fn as_used(workload: &Workload, now_s: f64) -> Vec<f64> {
+    blocks(workload, None, now_s).iter().filter(|d| d.is_covered()).map(|d| d.peak).collect()
 }
 
 struct Piece {

@@ -7,6 +7,8 @@
 
 use super::usage::Usage;
 use super::workload::{Leak, Workload};
+use crate::analyze::leak::{self, LeakOptions};
+use crate::analyze::series::Series;
 use crate::analyze::trend;
 
 /// Blocks of this length have one floor.
@@ -24,6 +26,9 @@ const RESTART_FALL: f64 = 0.7;
 /// The range from floor to peak widens when a Mann–Kendall test is this sure of it: more load, no leak.
 const WIDENING_Z: f64 = 2.0;
 
+/// Below this probability the judge does not see a leak.
+const MIN_CONFIDENCE: f64 = 0.3;
+
 /// A block of a process's life.
 #[derive(Debug, Clone, Copy)]
 struct Block {
@@ -34,9 +39,21 @@ struct Block {
 
 /// The leak of the longest-lived process of the workload; `None` when there is none to be seen.
 pub fn find(workload: &Workload) -> Option<Leak> {
-    let lives = workload.pods.iter().flat_map(|pod| lives(&pod.usage));
-    let longest = lives.max_by_key(Vec::len)?;
-    verdict(&longest)
+    let lives = workload.pods.iter().flat_map(|pod| lives(&pod.usage).into_iter().map(move |life| (pod, life)));
+    let (pod, longest) = lives.max_by_key(|(_, life)| life.len())?;
+    let found = verdict(&longest)?;
+    confirmed(found, &pod.usage, longest.first()?.at_s)
+}
+
+/// The calibrated judge has the last word, on the hourly floors of that life; it is asked only where the floors rise at all,
+/// as it costs more than everything else here.
+fn confirmed(found: Leak, usage: &Usage, from_s: f64) -> Option<Leak> {
+    let life = usage.buckets().filter(|(t, _)| *t >= from_s);
+    let (times, floors): (Vec<f64>, Vec<f64>) = life.map(|(t, b)| (t, f64::from(b.low))).unzip();
+    let judged = leak::detect(&Series::repaired(times, floors, None), &LeakOptions::default());
+    let doubtful = judged.confidence < MIN_CONFIDENCE;
+    if std::env::var("DBG").is_ok() { eprintln!("judge {} {} vs {}", judged.confidence, judged.rate_bytes_per_hour, found.rate_bytes_per_hour); }
+    (!doubtful).then_some(Leak { confidence: judged.confidence, ..found })
 }
 
 /// The life of each process of one pod. The first block is left out: what a process takes to warm up is no growth.

@@ -3,6 +3,7 @@
 //! Exit status: 0 done; 1 the finding that `--fail-on` names is there; 2 bad usage or unreadable input.
 
 mod anomaly;
+mod capacity;
 mod changepoint;
 mod forecast;
 mod k8s;
@@ -33,6 +34,7 @@ enum Verb {
     /// Scores every row of a series and names its anomalies, causally
     Anomaly(anomaly::Arguments),
     Forecast(forecast::Forecasts),
+    Capacity(Box<capacity::Capacity>),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         Verb::K8s(args) => k8s::run(&args),
         Verb::Anomaly(arguments) => anomaly::run(&arguments),
         Verb::Forecast(v) => v.run(),
+        Verb::Capacity(args) => capacity::run(&args),
     };
     match done {
         Ok(code) => code,
