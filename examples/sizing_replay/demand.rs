@@ -74,68 +74,110 @@ pub struct Service {
     pub initial: f64,
 }
 
+/// What makes one service differ from the next of its shape. Sizes in bytes.
+struct Character {
+    shape: Shape,
+    base: f64,
+    /// Part of the day by which its rhythm is shifted, 0–1.
+    phase: f64,
+    noise: f64,
+    swing: f64,
+    startup: f64,
+    growth_per_minute: f64,
+    /// Day of the week that is busier, 0–6.
+    busy_day: usize,
+    /// How large each night's batch is.
+    nights: Vec<f64>,
+    /// How busy each day is.
+    days: Vec<f64>,
+    wander: f64,
+    burst: f64,
+}
+
+impl Character {
+    fn new(shape: Shape, base: f64, seed: u64, days: usize, rng: &mut Rng) -> Character {
+        Character {
+            shape,
+            base,
+            phase: rng.unit(),
+            noise: base * rng.between(0.002, 0.01),
+            swing: base * rng.between(0.15, 0.5),
+            startup: rng.between(0.2, 0.6) * base,
+            growth_per_minute: rng.between(0.02, 0.10) / (7 * DAY) as f64,
+            busy_day: (7 - (seed % 7) as usize) % 7,
+            nights: (0..=days).map(|_| (0.35 * rng.normal()).exp()).collect(),
+            days: (0..=days).map(|_| 1.0 + 0.04 * rng.normal()).collect(),
+            wander: 0.0,
+            burst: 0.0,
+        }
+    }
+
+    /// Use at a minute of a process that is `age` minutes old at `level`, and by how much it peaks within that minute.
+    fn minute(&mut self, minute: usize, age: f64, level: f64, rng: &mut Rng) -> (f64, f64) {
+        self.wander = 0.995 * self.wander + 0.1 * self.noise * rng.normal();
+        let (day, hour) = (minute / DAY, (minute % DAY) as f64 / DAY as f64);
+        let load = (0.5 - 0.5 * (TAU * (hour + self.phase)).cos()) * self.days[day];
+        let (more, within) = self.above_base(minute, age, load, rng);
+        ((self.base * level + self.wander + more).max(MIB), within)
+    }
+
+    fn above_base(&mut self, minute: usize, age: f64, load: f64, rng: &mut Rng) -> (f64, f64) {
+        let (base, swing) = (self.base, self.swing);
+        let rhythm = swing * load;
+        match self.shape {
+            Shape::Steady | Shape::Leak => (0.1 * rhythm, 0.0),
+            Shape::Diurnal | Shape::Deploys | Shape::Starved => (rhythm, 0.0),
+            Shape::Weekly => (rhythm * if (minute / DAY) % 7 == self.busy_day { 2.2 } else { 1.0 }, 0.0),
+            Shape::StartUp => (0.3 * rhythm, if age < 4.0 { self.startup * (1.0 - age / 5.0) } else { 0.0 }),
+            Shape::Batch => (self.batch(minute), 0.0),
+            Shape::Growth => ((rhythm + base * 0.5) * (1.0 + self.growth_per_minute * minute as f64) - base * 0.5, 0.0),
+            Shape::Spiky => {
+                let burst = self.spike(rng);
+                let within = if burst > 0.05 * swing { 0.15 * burst * rng.unit() } else { 0.0 };
+                (0.3 * rhythm + burst, within)
+            }
+        }
+    }
+
+    /// A job that fills for an hour and a half each night.
+    fn batch(&self, minute: usize) -> f64 {
+        let at = ((minute % DAY) as f64 / DAY as f64 + self.phase).fract();
+        if at < 0.06 { 0.6 * self.base * self.nights[minute / DAY] * (at / 0.06) } else { 0.0 }
+    }
+
+    /// Some three bursts a day that fade in minutes.
+    fn spike(&mut self, rng: &mut Rng) -> f64 {
+        self.burst *= 0.8;
+        if rng.unit() < 0.002 {
+            self.burst = self.swing * rng.between(0.2, 1.0);
+        }
+        self.burst
+    }
+}
+
 /// `minutes` of a service of `shape`; the same for the same `seed`.
 pub fn service(shape: Shape, seed: u64, minutes: usize) -> Service {
     let mut rng = Rng(seed.wrapping_mul(0x2545_F491_4F6C_DD1D) ^ shape as u64);
     let base = (rng.between(5.7, 8.3)).exp() * MIB;
     let days = minutes / DAY;
-    let phase = rng.unit();
-    let noise = base * rng.between(0.002, 0.01);
-    let swing = base * rng.between(0.15, 0.5);
+    let mut character = Character::new(shape, base, seed, days, &mut rng);
     let starts = starts(shape, &mut rng, days);
     let levels = levels(shape, &mut rng, &starts, minutes);
-    let nights: Vec<f64> = (0..=days).map(|_| (0.35 * rng.normal()).exp()).collect();
-    let growth_per_minute = rng.between(0.02, 0.10) / (7 * DAY) as f64;
-    let startup = rng.between(0.2, 0.6) * base;
-    let daily: Vec<f64> = (0..=days).map(|_| 1.0 + 0.04 * rng.normal()).collect();
-    let mut wander = 0.0;
-    let mut burst = 0.0;
-    let mut scraped = Vec::with_capacity(minutes);
-    let mut highest = Vec::with_capacity(minutes);
+    let (mut scraped, mut highest) = (Vec::with_capacity(minutes), Vec::with_capacity(minutes));
     let mut started = 0;
     for (minute, level) in levels.into_iter().enumerate() {
         if starts.contains(&minute) {
             started = minute;
         }
-        let (day, hour) = (minute / DAY, (minute % DAY) as f64 / DAY as f64);
-        wander = 0.995 * wander + 0.1 * noise * rng.normal();
-        let load = (0.5 - 0.5 * (TAU * (hour + phase)).cos()) * daily[day];
-        let busy_day = (day + seed as usize).is_multiple_of(7);
-        let age = (minute - started) as f64;
-        let mut value = base * level + wander;
-        let mut within = 0.0;
-        match shape {
-            Shape::Steady | Shape::Leak => value += 0.1 * swing * load,
-            Shape::Diurnal | Shape::Deploys | Shape::Starved => value += swing * load,
-            Shape::Weekly => value += swing * load * if busy_day { 2.2 } else { 1.0 },
-            Shape::StartUp => {
-                value += 0.3 * swing * load;
-                within = if age < 4.0 { startup * (1.0 - age / 5.0) } else { 0.0 };
-            }
-            Shape::Batch => {
-                let at = (hour + phase).fract();
-                value += if at < 0.06 { 0.6 * base * nights[day] * (at / 0.06) } else { 0.0 };
-            }
-            Shape::Growth => {
-                value += (swing * load + base * 0.5) * (1.0 + growth_per_minute * minute as f64) - base * 0.5
-            }
-            Shape::Spiky => {
-                burst *= 0.8;
-                if rng.unit() < 0.002 {
-                    burst = swing * rng.between(0.2, 1.0);
-                }
-                value += 0.3 * swing * load + burst;
-                within = if burst > 0.05 * swing { 0.15 * burst * rng.unit() } else { 0.0 };
-            }
-        }
-        let value = value.max(MIB);
+        let (value, within) = character.minute(minute, (minute - started) as f64, level, &mut rng);
         scraped.push(value + within * rng.unit());
         highest.push(value + within);
     }
-    let peak = highest[..7 * DAY.min(minutes / 7)].iter().copied().fold(0.0, f64::max);
+    let first_week = &highest[..(7 * DAY).min(minutes)];
     let factor = if shape == Shape::Starved { rng.between(0.80, 0.95) } else { rng.between(1.3, 2.5) };
     let leak_per_minute = if shape == Shape::Leak { base * rng.between(0.03, 0.10) / DAY as f64 } else { 0.0 };
-    Service { scraped, highest, leak_per_minute, starts, initial: peak * factor }
+    let initial = first_week.iter().copied().fold(0.0, f64::max) * factor;
+    Service { scraped, highest, leak_per_minute, starts, initial }
 }
 
 /// Deploys: every few days for services that are deployed, every other week for those that leak, else never again.

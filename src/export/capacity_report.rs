@@ -70,7 +70,8 @@ fn workload(out: &mut String, w: &WorkloadCapacity, now_s: f64) {
         exhaustion(out, e, now_s);
     }
     for s in &w.scenarios {
-        let _ = write!(out, "  if {}: {} now, {} at the end", s.scenario, size(s.level_bytes), size(s.at_horizon_bytes));
+        let _ =
+            write!(out, "  if {}: {} now, {} at the end", s.scenario, size(s.level_bytes), size(s.at_horizon_bytes));
         let _ = match &s.exhaustion {
             Some(e) => writeln!(out, "; {} {}", e.of, when(e, now_s)),
             None => writeln!(out),

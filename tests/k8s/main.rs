@@ -2,6 +2,7 @@
 #![cfg(feature = "cli")]
 
 mod bad_input;
+mod capacity;
 mod manifests;
 mod rude_server;
 mod server;

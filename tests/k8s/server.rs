@@ -106,6 +106,13 @@ fn a_real_prometheus_gives_what_the_csv_gives() {
     ]));
     let peak = (3020.0 * MIB * 1.15 / MIB).ceil() * MIB;
     assert_eq!(krr["recommendations"][1]["target"]["limit_bytes"].as_f64(), Some((4096.0 * 1.25 * MIB).max(peak)));
+    let series = ["--prometheus", &server.url, "--range", "4d", "--step", "5m", "--end", &end, "--query"];
+    let leak = |query: &str| heapwatch(&[&["leak"], &series[..], &[query]].concat());
+    let found = json(&leak("container_memory_working_set_bytes{pod=~\"queue.*\"}"));
+    let rate = found["rate_bytes_per_hour"].as_f64().unwrap();
+    assert!(found["leak"] == true && (rate / MIB - 2.0).abs() < 0.4, "{rate}");
+    assert!(stderr(&leak("container_memory_working_set_bytes")).contains("gives more than one series"));
+    assert!(stderr(&leak("nothing_of_that_name")).contains("gives no series in this range"));
     let none = heapwatch(&["k8s", "--prometheus", &server.url, "--selector", "namespace=\"nowhere\"", "--end", &end]);
     assert_eq!(none.status.code(), Some(2));
     assert!(stderr(&none).contains("no container_memory_working_set_bytes{namespace=\"nowhere\""), "{}", stderr(&none));

@@ -85,11 +85,7 @@ impl Line {
     /// Mean, lower and upper end of the 90 % interval after `days`; never below zero.
     pub fn after(&self, days: f64) -> (f64, f64, f64) {
         let at = |per_day: f64, spread: f64| (self.level_bytes + per_day * days + spread).max(0.0);
-        (
-            at(self.per_day, 0.0),
-            at(self.per_day_lower, -self.spread_bytes),
-            at(self.per_day_upper, self.spread_bytes),
-        )
+        (at(self.per_day, 0.0), at(self.per_day_lower, -self.spread_bytes), at(self.per_day_upper, self.spread_bytes))
     }
 
     /// When `capacity` bytes are met from `now_s` on. Without a confirmed growth only what is met already is met.

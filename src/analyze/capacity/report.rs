@@ -249,7 +249,13 @@ fn of_cluster(fleet: &Fleet, workloads: &[WorkloadCapacity], options: &CapacityO
         let headroom_bytes = capacity_bytes - requested_bytes;
         let over = (headroom_bytes <= 0.0).then_some(fleet.now_s);
         let meets = Meeting::at(over, over, over);
-        Exhaustion { of: "quota", capacity_bytes, headroom_bytes, headroom_ratio: headroom_bytes / capacity_bytes, meets }
+        Exhaustion {
+            of: "quota",
+            capacity_bytes,
+            headroom_bytes,
+            headroom_ratio: headroom_bytes / capacity_bytes,
+            meets,
+        }
     });
     ClusterCapacity {
         forecast: growth.map_or_else(Vec::new, |line| forecast(&line, fleet.now_s, options.horizon_days)),

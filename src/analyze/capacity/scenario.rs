@@ -160,7 +160,9 @@ mod tests {
 
     #[test]
     fn nonsense_is_named() {
-        for text in ["", "load", "load=fast", "load=-120%", "limit=0", "limit=big", "replicas=0", "replicas=1.5", "cpu=2"] {
+        for text in
+            ["", "load", "load=fast", "load=-120%", "limit=0", "limit=big", "replicas=0", "replicas=1.5", "cpu=2"]
+        {
             assert!(Scenario::parse(text).unwrap_err().contains("give"), "{text}");
         }
     }

@@ -52,7 +52,6 @@ fn confirmed(found: Leak, usage: &Usage, from_s: f64) -> Option<Leak> {
     let (times, floors): (Vec<f64>, Vec<f64>) = life.map(|(t, b)| (t, f64::from(b.low))).unzip();
     let judged = leak::detect(&Series::repaired(times, floors, None), &LeakOptions::default());
     let doubtful = judged.confidence < MIN_CONFIDENCE;
-    if std::env::var("DBG").is_ok() { eprintln!("judge {} {} vs {}", judged.confidence, judged.rate_bytes_per_hour, found.rate_bytes_per_hour); }
     (!doubtful).then_some(Leak { confidence: judged.confidence, ..found })
 }
 

@@ -47,12 +47,15 @@ pub fn run(args: &Capacity) -> Result<ExitCode> {
     }
     let mut fleet = args.read()?;
     fleet.find_leaks();
-    let report = plan(&fleet, &CapacityOptions {
-        horizon_days: args.horizon,
-        allocatable_bytes: args.allocatable,
-        quota_bytes: args.quota,
-        scenarios: args.what_if.clone(),
-    });
+    let report = plan(
+        &fleet,
+        &CapacityOptions {
+            horizon_days: args.horizon,
+            allocatable_bytes: args.allocatable,
+            quota_bytes: args.quota,
+            scenarios: args.what_if.clone(),
+        },
+    );
     print(&match format_or_default(args.format) {
         Format::Json => capacity_report::to_json(&report),
         Format::Csv => capacity_report::to_csv(&report),
@@ -93,5 +96,7 @@ impl Capacity {
 
 fn size(text: &str) -> std::result::Result<f64, String> {
     let short = text.strip_suffix('B').unwrap_or(text);
-    parse_quantity(short).filter(|b| *b > 0.0 && b.is_finite()).ok_or_else(|| "give a size such as 512Mi or 4GiB".into())
+    parse_quantity(short)
+        .filter(|b| *b > 0.0 && b.is_finite())
+        .ok_or_else(|| "give a size such as 512Mi or 4GiB".into())
 }

@@ -4,9 +4,11 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::PathBuf;
 
+use crate::prometheus::{Connection, Stretch};
 use clap::{Args, ValueEnum};
 use heapwatch::analyze::series::{Row, Series};
 use heapwatch::source::csv;
+use heapwatch::source::prometheus_api::read_series;
 use heapwatch::{Error, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
@@ -24,6 +26,13 @@ pub enum Format {
 pub struct Input {
     #[command(flatten)]
     source: Source,
+    /// What to ask that server for; must give one series
+    #[arg(long, value_name = "PROMQL", requires = "prometheus")]
+    query: Option<String>,
+    #[command(flatten)]
+    connection: Connection,
+    #[command(flatten)]
+    stretch: Stretch,
 }
 
 /// One of these must be given, and only one.
@@ -33,6 +42,9 @@ struct Source {
     /// CSV with the header `timestamp,value[,load]`; `-` is standard input
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
+    /// Address of a Prometheus-compatible server
+    #[arg(long, value_name = "URL", requires = "query")]
+    prometheus: Option<String>,
 }
 
 /// Rows as they are read.
@@ -41,14 +53,30 @@ pub type Rows = Box<dyn Iterator<Item = Result<Row>>>;
 impl Input {
     /// The whole series, repaired.
     pub fn read(&self) -> Result<Series> {
+        if let Some(series) = self.remote()? {
+            return Ok(series);
+        }
         let (reader, name) = self.open()?;
         csv::read(reader, &name)
     }
 
     /// The rows one at a time, unrepaired, in constant memory.
     pub fn rows(&self) -> Result<Rows> {
+        if let Some(series) = self.remote()? {
+            let (times, values) = (series.times_s().to_vec(), series.values().to_vec());
+            let row = |(time_s, value)| Ok(Row { time_s, value, load: None });
+            return Ok(Box::new(times.into_iter().zip(values).map(row)));
+        }
         let (reader, name) = self.open()?;
         Ok(Box::new(csv::rows(reader, &name)?))
+    }
+
+    /// The series of `--prometheus`, when that is the source. What the server warns of goes to standard error.
+    fn remote(&self) -> Result<Option<Series>> {
+        let Some((url, query)) = self.source.prometheus.as_ref().zip(self.query.as_ref()) else { return Ok(None) };
+        let (series, warnings) = read_series(&self.connection.client(url)?, query, self.stretch.range())?;
+        warnings.iter().for_each(|w| eprintln!("heapwatch: {url} warns: {w}"));
+        Ok(Some(series))
     }
 
     fn open(&self) -> Result<(Box<dyn Read>, String)> {
