@@ -88,7 +88,7 @@ fn a_real_prometheus_gives_what_the_csv_gives() {
     assert_eq!(compared, 4);
     let cache = &over_http["recommendations"][1];
     assert_eq!(cache["workload"], "cache");
-    assert_eq!((&cache["kind"], &cache["seen"]["oom_kills"]), (&"StatefulSet".into(), &2.into()), "{cache}");
+    assert_eq!((&cache["kind"], &cache["seen"]["oom_kills"]), (&"StatefulSet".into(), &3.into()), "{cache}");
     let web = &over_http["recommendations"][2];
     assert_eq!((&web["kind"], &web["autoscaling"]["kind"]), (&"Deployment".into(), &"hpa".into()), "{web}");
     let krr = json(&heapwatch(&[

@@ -97,10 +97,9 @@ pub fn openmetrics(start_s: u64, days: u64) -> String {
         }
     }
     out.push_str("# TYPE container_oom_events counter\n");
-    for hour in 0..days * 24 {
-        let kills = if hour < 30 { 1 } else { 3 };
-        let _ =
-            writeln!(out, "container_oom_events_total{{{}}} {kills} {}", labels(&CLUSTER[3]), start_s + hour * 3600);
+    for t in (start_s..start_s + days * 86_400).step_by(STEP_S as usize) {
+        let kills = if t < start_s + 30 * 3600 { 1 } else { 3 };
+        let _ = writeln!(out, "container_oom_events_total{{{}}} {kills} {t}", labels(&CLUSTER[3]));
     }
     out.push_str("# TYPE kube_pod_owner gauge\n");
     let t = start_s + days * 86_400 - STEP_S;

@@ -88,6 +88,20 @@ impl Line {
         (at(self.per_day, 0.0), at(self.per_day_lower, -self.spread_bytes), at(self.per_day_upper, self.spread_bytes))
     }
 
+    /// The line at another level and growth, as a scenario has it; its interval scales with them.
+    pub fn under(&self, level_bytes: f64, per_day: f64) -> Line {
+        let growth = if self.per_day == 0.0 { 1.0 } else { per_day / self.per_day };
+        let size = if self.level_bytes > 0.0 { level_bytes / self.level_bytes } else { 1.0 };
+        Line {
+            level_bytes,
+            per_day,
+            per_day_lower: self.per_day_lower * growth,
+            per_day_upper: self.per_day_upper * growth,
+            spread_bytes: self.spread_bytes * size,
+            confirmed: self.confirmed,
+        }
+    }
+
     /// When `capacity` bytes are met from `now_s` on. Without a confirmed growth only what is met already is met.
     pub fn meets(&self, capacity: f64, now_s: f64) -> Meeting {
         let when = |per_day: f64, spread: f64| {

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::line::{Line, MIN_DAYS, Meeting};
-use super::scenario::{Scenario, Start};
 use crate::analyze::season::{SeasonOptions, find_seasons};
 use crate::analyze::series::Series;
 use crate::analyze::sizing::days::{self, DAY_S};
 use crate::analyze::sizing::fleet::Fleet;
-use crate::analyze::sizing::workload::Workload;
+use crate::analyze::sizing::workload::{Leak, Workload};
 use crate::analyze::time::rfc3339;
+use crate::analyze::what_if::{GrowingSite, Scenario, Situation};
+use crate::error::Result;
 
 /// What to plan for.
 #[derive(Debug, Clone, PartialEq)]
@@ -157,9 +158,18 @@ pub fn plan(fleet: &Fleet, options: &CapacityOptions) -> CapacityReport {
 fn of_workload(w: &Workload, now_s: f64, options: &CapacityOptions) -> WorkloadCapacity {
     let daily_peaks = days::as_used(w, now_s);
     let growth = Line::through(&daily_peaks);
-    let start = growth.map(|line| start(w, line, now_s));
     let limit = w.limit_bytes.filter(|b| *b > 0.0);
     let mut missing = Vec::new();
+    let mut scenarios = Vec::new();
+    if let Some(line) = growth {
+        let start = start(w, &line, limit, now_s);
+        for scenario in &options.scenarios {
+            match outcome(&start, &line, scenario, now_s, options) {
+                Ok(outcome) => scenarios.push(outcome),
+                Err(unknown) => missing.push(unknown.to_string()),
+            }
+        }
+    }
     if growth.is_none() {
         missing.push(format!("{} whole days; {MIN_DAYS} are needed for a trend", daily_peaks.len()));
     }
@@ -174,37 +184,48 @@ fn of_workload(w: &Workload, now_s: f64, options: &CapacityOptions) -> WorkloadC
         seasons: seasons(w),
         forecast: growth.map_or_else(Vec::new, |line| forecast(&line, now_s, options.horizon_days)),
         exhaustion: growth.zip(limit).map(|(line, limit)| exhaustion("pod_limit", &line, limit, now_s)),
-        scenarios: start.map_or_else(Vec::new, |s| outcomes(&s, limit, now_s, options)),
+        scenarios,
         growth,
         daily_peaks,
         missing,
     }
 }
 
-fn start(w: &Workload, line: Line, now_s: f64) -> Start {
+/// The site that `fix=` takes when the process does not name the code.
+const UNNAMED_LEAK: &str = "leak";
+
+fn start(w: &Workload, line: &Line, limit_bytes: Option<f64>, now_s: f64) -> Situation {
     let lows = w.pods.iter().flat_map(|p| p.usage.buckets()).map(|(_, b)| f64::from(b.low));
-    let leak_per_day = w.leak.as_ref().map_or(0.0, |l| l.rate_bytes_per_hour * 24.0);
-    let fixed = days::of(w, now_s).iter().map(|d| d.running()).fold(0.0, f64::max);
-    Start {
-        line,
-        idle_bytes: lows.reduce(f64::min).unwrap_or(0.0),
-        replicas: w.replicas(now_s).max(1) as f64,
-        leak_per_day,
-        leaked_bytes: if w.leak.is_some() { (line.level_bytes - fixed).max(0.0) } else { 0.0 },
+    let idle = lows.reduce(f64::min).unwrap_or(0.0);
+    let site = |l: &Leak| GrowingSite {
+        site_id: l.site.clone().unwrap_or_else(|| UNNAMED_LEAK.to_owned()),
+        growth_bytes_per_hour: l.rate_bytes_per_hour.max(line.per_day / 24.0),
+    };
+    Situation {
+        used_bytes: line.level_bytes,
+        load_share: (1.0 - idle / line.level_bytes.max(1.0)).clamp(0.0, 1.0),
+        growth_bytes_per_hour: line.per_day / 24.0,
+        limit_bytes,
+        replicas: u32::try_from(w.replicas(now_s)).ok(),
+        sites: w.leak.iter().map(site).collect(),
     }
 }
 
-fn outcomes(start: &Start, limit: Option<f64>, now_s: f64, options: &CapacityOptions) -> Vec<ScenarioOutcome> {
-    let one = |scenario: &Scenario| {
-        let line = scenario.apply(start);
-        ScenarioOutcome {
-            scenario: scenario.text.clone(),
-            level_bytes: line.level_bytes,
-            at_horizon_bytes: line.after(options.horizon_days).0,
-            exhaustion: scenario.limit(limit).map(|limit| exhaustion("pod_limit", &line, limit, now_s)),
-        }
-    };
-    options.scenarios.iter().map(one).collect()
+fn outcome(
+    start: &Situation,
+    line: &Line,
+    scenario: &Scenario,
+    now_s: f64,
+    options: &CapacityOptions,
+) -> Result<ScenarioOutcome> {
+    let after = start.under(scenario)?;
+    let line = line.under(after.used_bytes, after.growth_bytes_per_hour * 24.0);
+    Ok(ScenarioOutcome {
+        scenario: scenario.name.clone(),
+        level_bytes: line.level_bytes,
+        at_horizon_bytes: line.after(options.horizon_days).0,
+        exhaustion: after.limit_bytes.map(|limit| exhaustion("pod_limit", &line, limit, now_s)),
+    })
 }
 
 fn exhaustion(of: &'static str, line: &Line, capacity_bytes: f64, now_s: f64) -> Exhaustion {

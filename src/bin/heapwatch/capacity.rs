@@ -6,9 +6,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
-use heapwatch::analyze::capacity::{CapacityOptions, Scenario, plan};
-use heapwatch::analyze::sizing::amount::parse_quantity;
+use heapwatch::analyze::capacity::{CapacityOptions, plan};
 use heapwatch::analyze::sizing::fleet::{Fleet, FleetBuilder};
+use heapwatch::analyze::what_if::{self, Scenario};
 use heapwatch::export::capacity_report;
 use heapwatch::source::{csv, usage_csv};
 use heapwatch::{Error, Result};
@@ -33,8 +33,9 @@ pub struct Capacity {
     /// Quota on memory requests
     #[arg(long, value_name = "SIZE", value_parser = size)]
     quota: Option<f64>,
-    /// Scenario to try: `load=+20%`, `limit=4GiB`, `replicas=6`, `growth=-50%`, `fix=SITE`, joined by commas; repeatable
-    #[arg(long, value_name = "SCENARIO", value_parser = Scenario::parse)]
+    /// Scenario to try: `load=+20%`, `limit=4GiB`, `replicas=6`, `growth=-50%`, `fix=SITE` (`fix=leak` where no code is
+    /// named), joined by commas; repeatable
+    #[arg(long, value_name = "SCENARIO")]
     what_if: Vec<Scenario>,
     /// How the answer is printed; text on a terminal, JSON elsewhere
     #[arg(long, value_enum)]
@@ -95,8 +96,5 @@ impl Capacity {
 }
 
 fn size(text: &str) -> std::result::Result<f64, String> {
-    let short = text.strip_suffix('B').unwrap_or(text);
-    parse_quantity(short)
-        .filter(|b| *b > 0.0 && b.is_finite())
-        .ok_or_else(|| "give a size such as 512Mi or 4GiB".into())
+    what_if::bytes(text).ok_or_else(|| "give a size such as 512Mi or 4GiB".into())
 }
