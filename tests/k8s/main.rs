@@ -28,9 +28,9 @@ pub fn json(out: &Output) -> serde_json::Value {
     serde_json::from_str(&stdout(out)).expect("JSON")
 }
 
-/// A part the test needs; fails with how to install it.
-pub fn tool(name: &str, part: &str) -> Command {
+/// A program the test needs; fails with how to install it.
+pub fn tool(name: &str) -> Command {
     let found = Command::new("sh").args(["-c", &format!("command -v {name}")]).output().expect("sh").status.success();
-    assert!(found, "`{name}` is missing: scripts/install-test-tools {part}");
+    assert!(found, "`{name}` is missing: scripts/install-test-tools");
     Command::new(name)
 }

@@ -59,7 +59,7 @@ fn run(command: &mut Command) -> String {
 }
 
 fn validate(file: &Path) {
-    run(tool("kubernetes-validate", "kubernetes_validate").arg("--strict").arg(file));
+    run(tool("kubernetes-validate").arg("--strict").arg(file));
 }
 
 fn yaml(file: &Path) -> Value {
@@ -74,7 +74,7 @@ fn patches_apply_and_the_result_is_valid() {
         let base = dir.path().join(format!("{name}.json"));
         std::fs::write(&base, deployment("Deployment", namespace, name, containers).to_string()).expect("written");
         let patch = dir.path().join(format!("out/{namespace}.{name}.patch.yaml"));
-        let patched = run(tool("kubectl", "kubectl")
+        let patched = run(tool("kubectl")
             .args(["patch", "--local", "--type=strategic", "-o", "json"])
             .arg("-f")
             .arg(&base)
@@ -103,7 +103,7 @@ fn kustomize_takes_the_folder_as_a_component() {
     std::fs::write(dir.path().join("base.yaml"), base).expect("written");
     std::fs::write(dir.path().join("kustomization.yaml"), "resources: [base.yaml]\ncomponents: [out]\n")
         .expect("written");
-    let all = run(tool("kubectl", "kubectl").arg("kustomize").arg(dir.path()));
+    let all = run(tool("kubectl").arg("kustomize").arg(dir.path()));
     assert_eq!(all.matches("kind: Deployment\n").count() - all.matches("    kind: Deployment\n").count(), 3, "{all}");
     assert!(all.contains("kind: VerticalPodAutoscaler") && all.contains("kind: HorizontalPodAutoscaler"), "{all}");
 }

@@ -33,14 +33,14 @@ fn prometheus(openmetrics: &str) -> Prometheus {
     std::fs::write(&file, openmetrics).expect("written");
     std::fs::write(dir.path().join("prometheus.yml"), "global: {}\n").expect("written");
     let data = dir.path().join("data");
-    let filled = tool("promtool", "prometheus")
+    let filled = tool("promtool")
         .args(["tsdb", "create-blocks-from", "openmetrics", "-q"])
         .args([&file, &data])
         .output()
         .expect("promtool runs");
     assert!(filled.status.success(), "{}", stderr(&filled));
     let port = free_port();
-    let child = tool("prometheus", "prometheus")
+    let child = tool("prometheus")
         .arg(format!("--config.file={}", dir.path().join("prometheus.yml").display()))
         .arg(format!("--storage.tsdb.path={}", data.display()))
         .args(["--storage.tsdb.retention.time=100y", &format!("--web.listen-address=127.0.0.1:{port}")])
