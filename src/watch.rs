@@ -7,10 +7,13 @@
 //! One watch a process at a time, as the recorder is the process's. The application's threads never wait for the collector, except
 //! in the calls of `Watch` that ask it for something, and those give up after [`ANSWER_WITHIN`].
 
+mod anomalies;
 mod builder;
 mod collecting;
 #[cfg(feature = "http")]
 mod endpoints;
+#[cfg(feature = "http")]
+mod outlook;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -20,6 +23,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Sender, bounded};
 use parking_lot::Mutex;
 
+use self::anomalies::AnomalyLog;
 pub use self::builder::Builder;
 use self::collecting::Command;
 use crate::analyze::heap::{self, Verdict};
@@ -67,6 +71,7 @@ struct Shared {
     pid: u32,
     commands: Sender<Command>,
     latest: Mutex<Option<Observation>>,
+    anomalies: Arc<Mutex<AnomalyLog>>,
     /// The interval asked for, which `resume` goes back to.
     interval: AtomicU64,
     alive: Arc<AtomicBool>,
@@ -119,15 +124,16 @@ impl Watch {
             pid,
             commands,
             latest: Mutex::new(None),
+            anomalies: Arc::new(Mutex::new(AnomalyLog::new())),
             interval: AtomicU64::new(config.sample_interval_bytes),
             alive: alive.clone(),
             config,
         });
         let (ready, is_ready) = bounded(1);
-        let config = shared.config.clone();
+        let (config, anomalies) = (shared.config.clone(), shared.anomalies.clone());
         let collector = std::thread::Builder::new()
             .name("heapwatch".into())
-            .spawn(move || collecting::run(config, &received, &ready, &alive))
+            .spawn(move || collecting::run(config, &received, &ready, &alive, &anomalies))
             .map_err(|e| Error::io("cannot start the collector's thread").because(e))?;
         // Samples begin once the unwind tables are there, so that the first stacks are whole.
         is_ready.recv_timeout(ANSWER_WITHIN).map_err(|e| Error::io("the collector did not start").because(e))?;

@@ -312,6 +312,11 @@ impl Collector {
         }
     }
 
+    /// The last tick's time and memory in use: what counts against the limit, else the resident set.
+    pub fn memory_in_use(&self) -> Option<(f64, f64)> {
+        self.history.points().last().map(|p| (p.time_s, p.usage_bytes))
+    }
+
     fn refresh_modules(&mut self) {
         let report = stack::refresh();
         self.table_bytes = report.table_bytes;

@@ -106,11 +106,6 @@ impl ScopeId {
         ScopeGuard { entered: Entered::now(self), scope: self, not_send: PhantomData }
     }
 
-    /// The number that samples carry.
-    pub(crate) fn number(self) -> u32 {
-        self.0
-    }
-
     /// Notes a finished request's net and allocated bytes in the scope's histograms.
     pub fn observe_request(self, used: Used) {
         if let Some(account) = account(self.0) {

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use parking_lot::Mutex;
 
+use super::anomalies::AnomalyLog;
 use crate::analyze::heap;
 use crate::collect::collector::{Bounds, Collector};
 use crate::collect::process::ProcRoot;
@@ -28,9 +30,15 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(25);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 
 /// Runs until it is told to stop. Should it ever panic, sampling ends and the service goes on.
-pub fn run(config: Config, commands: &Receiver<Command>, ready: &Sender<()>, alive: &AtomicBool) {
+pub fn run(
+    config: Config,
+    commands: &Receiver<Command>,
+    ready: &Sender<()>,
+    alive: &AtomicBool,
+    anomalies: &Mutex<AnomalyLog>,
+) {
     let work = AssertUnwindSafe(|| {
-        let mut collecting = Collecting::new(&config);
+        let mut collecting = Collecting::new(&config, anomalies);
         let _ = ready.send(());
         collecting.run(commands);
     });
@@ -44,13 +52,14 @@ pub fn run(config: Config, commands: &Receiver<Command>, ready: &Sender<()>, ali
 struct Collecting<'a> {
     config: &'a Config,
     collector: Collector,
+    anomalies: &'a Mutex<AnomalyLog>,
     next_tick: Instant,
     next_dump: Option<Instant>,
     pause: Duration,
 }
 
 impl<'a> Collecting<'a> {
-    fn new(config: &'a Config) -> Collecting<'a> {
+    fn new(config: &'a Config, anomalies: &'a Mutex<AnomalyLog>) -> Collecting<'a> {
         let bounds = Bounds {
             live_samples: config.max_live_samples,
             stacks: config.max_stacks,
@@ -61,7 +70,7 @@ impl<'a> Collecting<'a> {
         collector.prepare();
         let now = Instant::now();
         let next_dump = config.dumps.as_ref().map(|d| now + d.every);
-        Collecting { config, collector, next_tick: now + config.tick, next_dump, pause: LONGEST_PAUSE }
+        Collecting { config, collector, anomalies, next_tick: now + config.tick, next_dump, pause: LONGEST_PAUSE }
     }
 
     fn run(&mut self, commands: &Receiver<Command>) {
@@ -98,6 +107,9 @@ impl<'a> Collecting<'a> {
         }
         self.drain();
         self.collector.tick();
+        if let Some((time_s, bytes)) = self.collector.memory_in_use() {
+            self.anomalies.lock().push(time_s, bytes);
+        }
         // Ticks that were missed (a stopped process) are not made up for.
         self.next_tick = (self.next_tick + self.config.tick).max(now);
         if self.next_dump.is_some_and(|at| now >= at) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Shared, Watch};
+use super::{Shared, Watch, outlook};
 use crate::error::Result;
 use crate::export::collapsed::{self, Value};
 use crate::export::http::routes::{LeakFormat, ProfileRequest};
@@ -80,15 +80,15 @@ impl Source for Endpoints {
     }
 
     fn anomalies(&self) -> Result<String> {
-        Err(crate::Error::unsupported("anomalies of the live process are not built in"))
+        Ok(self.0.anomalies.lock().document())
     }
 
     fn forecast(&self) -> Result<String> {
-        Err(crate::Error::unsupported("the forecast of the live process is not built in"))
+        outlook::forecast_json(&self.0.observe())
     }
 
     fn recommendation(&self) -> Result<String> {
-        Err(crate::Error::unsupported("the recommendation for the live process is not built in"))
+        Ok(outlook::recommendation_json(&self.0.observe()))
     }
 
     fn healthy(&self) -> bool {
