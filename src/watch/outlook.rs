@@ -3,9 +3,9 @@
 use super::Observation;
 use crate::analyze::forecast::{ForecastOptions, forecast};
 use crate::analyze::series::Series;
+use crate::analyze::sizing::Options;
 use crate::analyze::sizing::process::{Process, recommend_process};
 use crate::analyze::sizing::workload::Leak;
-use crate::analyze::sizing::Options;
 use crate::error::Result;
 use crate::export::sizing_report::SizingReport;
 use crate::snapshot::{ProcessHistory, Snapshot};
@@ -66,5 +66,7 @@ fn load(history: &ProcessHistory) -> Vec<f64> {
         let seconds = history.times_s[i] - history.times_s[before];
         Some((history.allocated_bytes[i] - history.allocated_bytes[before]) / seconds.max(1e-9))
     };
-    (0..history.times_s.len()).map(|i| rate(i).or_else(|| (history.times_s.len() > 1).then(|| rate(1)).flatten()).unwrap_or(0.0)).collect()
+    (0..history.times_s.len())
+        .map(|i| rate(i).or_else(|| (history.times_s.len() > 1).then(|| rate(1)).flatten()).unwrap_or(0.0))
+        .collect()
 }

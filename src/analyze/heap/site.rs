@@ -251,3 +251,47 @@ pub fn responsible(site: &Site) -> Option<usize> {
     let mut callers = (first..).zip(site.stack.get(first..)?).filter(|(_, frame)| own(frame));
     Some(callers.find(|(_, frame)| !is_conversion(frame)).map_or(first, |(index, _)| index))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::dice::Dice;
+    use crate::analyze::heap::retained::GRID;
+
+    /// Retained counts on the grid from the births (0–1) of samples, each with a life.
+    fn seen(births: &[(f64, f64)]) -> Retained {
+        let at = |i: usize| i as f64 / (GRID - 1) as f64;
+        let alive = |t: f64| births.iter().filter(|(born, life)| *born <= t && born + life > t).count() as f64;
+        let bytes = (0..GRID).map(|i| alive(at(i)) * 32_768.0).collect();
+        Retained { from_s: 0.0, to_s: 90.0, age_s: 10.0, bytes, bytes_per_sample: 32_768.0, cohorts: Vec::new() }
+    }
+
+    fn share_accused(births: impl Fn(&mut Dice) -> Vec<(f64, f64)>) -> f64 {
+        let mut dice = Dice(5);
+        let runs = 1_000;
+        let accused = |r: Retained| judged(r).is_some_and(|(_, _, c)| c >= LEAK_FROM);
+        (0..runs).filter(|_| accused(seen(&births(&mut dice)))).count() as f64 / f64::from(runs)
+    }
+
+    const EVER: f64 = 9.0;
+
+    #[test]
+    fn steady_leaks_are_found_from_a_score_of_samples_on() {
+        let found = |n: usize| share_accused(|d| (0..n).map(|_| (d.uniform(), EVER)).collect());
+        let rates = [12, 20, 30, 60, 200].map(found);
+        assert!(rates[1] > 0.8 && rates[2] > 0.93 && rates[3] > 0.98 && rates[4] > 0.99, "{rates:?}");
+    }
+
+    #[test]
+    fn what_comes_and_goes_is_rarely_accused() {
+        // A steady state from before the window on: lives of a tenth of it, in the mean.
+        let steady =
+            |n: usize| share_accused(|d| (0..n).map(|_| (d.uniform() * 1.5 - 0.5, -d.uniform().ln() * 0.1)).collect());
+        // A cache that is full after a third of the window.
+        let full = |n: usize| share_accused(|d| (0..n).map(|_| (d.uniform() / 3.0, EVER)).collect());
+        // A table that was there, with a little noise of births that stay: nothing grows by more than chance.
+        let still = share_accused(|d| (0..100).map(|i| (if i < 97 { -1.0 } else { d.uniform() }, EVER)).collect());
+        let rates = [steady(100), steady(1_000), full(15), full(60), full(400), still];
+        assert!(rates.iter().all(|r| *r < 0.01), "{rates:?}");
+    }
+}
