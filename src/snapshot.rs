@@ -169,7 +169,8 @@ impl Frame {
     pub fn has_name(&self) -> bool {
         let address = self.function.rsplit('+').next().and_then(|text| text.strip_prefix("0x"));
         let is_address = address.is_some_and(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
-        !self.function.is_empty() && !(is_address && self.origin == Origin::Unknown && self.file.is_none())
+        let is_nameless = is_address && self.origin == Origin::Unknown && self.file.is_none();
+        !(self.function.is_empty() || is_nameless)
     }
 }
 

@@ -58,7 +58,7 @@ impl Ages {
     }
 
     /// Stretches.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.starts.len()
     }
 
@@ -97,9 +97,9 @@ mod tests {
                 cells[at] += gone;
             }
         }
-        assert_eq!(cells.len(), ages.len());
+        assert_eq!(cells.len(), ages.count());
         assert_eq!(cells.iter().sum::<u64>(), 100_000);
-        assert!(ages.len() < PER_WIDTH * 18, "{}", ages.len());
+        assert!(ages.count() < PER_WIDTH * 18, "{}", ages.count());
         for (i, cell) in cells.iter().enumerate().take(cells.len() - 1) {
             let (from, to) = ages.bounds(i, 100_000.0);
             assert_eq!(*cell as f64, to - from);

@@ -95,7 +95,7 @@ impl Collector {
             scopes: Vec::new(),
             all: Sum::default(),
             sizes: Sizes::default(),
-            latencies: Latencies::new(),
+            latencies: Latencies::default(),
             symbolizer: Symbolizer::new(symbols::Bounds::default()),
             modules: Vec::new(),
             process: ProcessReader::new(root.clone(), Cadence::default()),
@@ -150,7 +150,7 @@ impl Collector {
             allocator::LIVE.release(slot);
         }
         (self.freed, self.words) = (freed, words);
-        if self.live.len() >= self.bounds.live_samples {
+        if self.live.count() >= self.bounds.live_samples {
             self.thin();
         }
         fullest
@@ -449,7 +449,7 @@ impl Collector {
     fn health(&self) -> RecorderHealth {
         let mut health = RecorderHealth {
             samples: self.all.usage().samples,
-            live_samples: self.live.len() as u64,
+            live_samples: self.live.count() as u64,
             freed_samples: self.freed_samples,
             own_bytes: self.own_bytes(),
             cpu_seconds: process::thread_cpu_time().map_or(0.0, |t| t.as_secs_f64()),

@@ -49,7 +49,7 @@ impl LiveSamples {
     }
 
     /// Samples alive.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.live
     }
 

@@ -143,7 +143,7 @@ impl SiteTable {
         if self.vacant.is_empty() && self.sites.len() >= self.capacity {
             return OTHER;
         }
-        let site = Site::new(key, stack(), self.ages.len(), now_s);
+        let site = Site::new(key, stack(), self.ages.count(), now_s);
         let index = match self.vacant.pop() {
             Some(index) => {
                 self.sites[index as usize] = site;

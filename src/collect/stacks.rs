@@ -124,7 +124,7 @@ impl StackTable {
     }
 
     /// Stacks in use.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.numbers.len()
     }
 
@@ -146,7 +146,7 @@ mod tests {
             let (n, _) = t.number(&[i % 3, i, i + 1]);
             assert!((n as usize) < 1000);
         }
-        assert!(t.len() < 1000);
+        assert!(t.count() < 1000);
     }
 
     #[test]
@@ -157,7 +157,7 @@ mod tests {
             assert!(new);
             t.get_mut(n).live_samples = 1;
         }
-        assert_eq!(t.number(&[5]).1, false);
+        assert!(!t.number(&[5]).1);
         assert_eq!(t.number(&[1000]), (OTHER, false));
         assert_eq!(t.overflowed, 1);
         let mut t = StackTable::new(100);

@@ -57,8 +57,8 @@ impl Default for ScopeTally {
 #[derive(Debug)]
 pub struct Latencies(Vec<(Call, Histogram<u64>, f64)>);
 
-impl Latencies {
-    pub fn new() -> Latencies {
+impl Default for Latencies {
+    fn default() -> Latencies {
         // One nanosecond to four seconds at two digits: some kilobytes each. Values beyond saturate.
         let made = Call::ALL.into_iter().filter_map(|call| {
             let histogram = Histogram::new_with_bounds(1, 4_000_000_000, 2).ok()?;
@@ -66,7 +66,9 @@ impl Latencies {
         });
         Latencies(made.collect())
     }
+}
 
+impl Latencies {
     pub fn record(&mut self, call: Call, nanoseconds: u32) {
         if let Some((_, histogram, sum)) = self.0.iter_mut().find(|(c, ..)| *c == call) {
             histogram.saturating_record(u64::from(nanoseconds));
@@ -111,7 +113,7 @@ mod tests {
 
     #[test]
     fn latencies_are_cumulative() {
-        let mut l = Latencies::new();
+        let mut l = Latencies::default();
         for ns in [10, 30, 30, 2_000_000_000] {
             l.record(Call::Alloc, ns);
         }

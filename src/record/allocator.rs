@@ -222,21 +222,21 @@ impl<A: GlobalAlloc> HeapWatch<A> {
         let old = taken(p, layout);
         // SAFETY: the caller promises that `new_size`, rounded up to the alignment, fits.
         let new_layout = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
-        // SAFETY: `p`, `layout` and `old` belong together.
-        let q = match (padded(new_layout), due, old) {
-            (Some(_), None, None) | (None, _, None) => unsafe { self.inner.realloc(p, layout, new_size) },
-            (Some(padded), due, old) => {
-                let pending = due.and_then(|(b, interval)| Pending::take(b, new_size, Call::Realloc, interval));
-                if pending.is_none() && old.is_none() {
-                    unsafe { self.inner.realloc(p, layout, new_size) }
-                } else {
-                    unsafe { self.padded_realloc(p, layout, old, new_layout, padded, pending) }
+        let padded = padded(new_layout);
+        let due = due.filter(|_| padded.is_some());
+        let pending = due.and_then(|(b, interval)| Pending::take(b, new_size, Call::Realloc, interval));
+        // SAFETY: `p` and `layout` are the caller's, `old` is what was known of that block.
+        let q = unsafe {
+            match (padded, old) {
+                (Some(padded), old) if old.is_some() || pending.is_some() => {
+                    self.padded_realloc(p, layout, old, new_layout, padded, pending)
                 }
-            }
-            (None, _, Some(old)) => {
-                // Too large to pad, hence too large for any allocator: refused, and the old block stays what it was.
-                PAGES.insert(p.addr(), old.0);
-                ptr::null_mut()
+                (None, Some((entry, _))) => {
+                    // Too large to pad, hence too large for any allocator: refused, and the old block stays what it was.
+                    PAGES.insert(p.addr(), entry);
+                    ptr::null_mut()
+                }
+                _ => self.inner.realloc(p, layout, new_size),
             }
         };
         if q.is_null() {

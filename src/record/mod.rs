@@ -5,6 +5,8 @@
 //! the recorder's own. Nothing here locks, allocates, blocks, formats or panics on an application thread: where something
 //! runs out, the sample is lost, counted by cause, and the allocation goes through.
 
+#![allow(clippy::new_without_default, reason = "made in statics, where Default is of no use")]
+
 pub mod allocator;
 pub mod control;
 #[cfg(not(all(

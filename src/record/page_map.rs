@@ -57,7 +57,7 @@ impl PageMap {
     #[inline(always)]
     pub fn is_page_start(address: usize) -> bool {
         // Of the low half only: one short test instruction, where the whole word takes a shift.
-        address as u32 % PAGE as u32 == 0
+        (address as u32).is_multiple_of(PAGE as u32)
     }
 
     /// Enters a block. False when the tree cannot grow or the address is out of reach; then nothing changed.

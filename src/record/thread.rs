@@ -186,7 +186,7 @@ impl Block {
             let version = self.version.acquire();
             let allocated = self.allocated();
             fence(Ordering::Acquire);
-            if version % 2 == 0 && self.version.get() == version {
+            if version.is_multiple_of(2) && self.version.get() == version {
                 return allocated;
             }
             core::hint::spin_loop();
