@@ -2,6 +2,9 @@
 //!
 //! Only the working set is needed; each other answer adds what it can, and a note says when it is missing.
 
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+
 use super::answer::{Answer, OneSeries};
 use super::client::Client;
 use super::range::{Range, read_range};
@@ -64,23 +67,36 @@ impl Reader<'_> {
     fn working_sets(&mut self, progress: &mut dyn FnMut(usize, usize)) -> Result<()> {
         let name = format!("container_memory_working_set_bytes{}", self.selector());
         let Range { start_s, end_s, step_s } = self.query.range;
-        let series = self.count(&format!("count({BY} ({name}))"), end_s)?;
-        let peak = if self.query.instants {
-            format!("{BY} ({name})")
-        } else {
-            format!("{BY} (max_over_time({name}[{}ms]))", (step_s * 1000.0).round())
-        };
+        let series = self.count(&format!("count({name})"), end_s)?;
+        // Not aggregated by the server: that costs it three times the query itself, and few containers have two series.
+        let peak =
+            if self.query.instants { name } else { format!("max_over_time({name}[{}ms])", (step_s * 1000.0).round()) };
         let fleet = &mut self.fleet;
+        let mut several = HashSet::new();
         // The first window would reach back before the range.
         let range = Range { start_s: start_s + if self.query.instants { 0.0 } else { step_s }, end_s, step_s };
         read_range(self.client, &peak, range, series, progress, |answer| {
             answer.warnings.iter().for_each(|w| fleet.note(format!("the server warns: {w}")));
+            let mut by_container: HashMap<usize, Vec<&OneSeries>> = HashMap::new();
             for s in &answer.series {
-                let usage = &mut container(fleet, s).usage;
-                s.points.iter().for_each(|(t, v)| usage.add(*t, *v));
+                let [namespace, pod, container] = ["namespace", "pod", "container"].map(|l| s.labels.get(l));
+                by_container.entry(fleet.position(namespace, pod, container)).or_default().push(s);
+            }
+            for (position, series) in by_container {
+                let Some(c) = fleet.at(position) else { continue };
+                if series.len() > 1 {
+                    several.insert(position);
+                }
+                highest_at_each_time(&series).iter().for_each(|(t, v)| c.usage.add(*t, *v));
             }
             Ok(())
-        })
+        })?;
+        if !several.is_empty() {
+            let count = several.len();
+            self.fleet
+                .note(format!("{count} containers have several series (restarts, or two scrapers): the highest holds"));
+        }
+        Ok(())
     }
 
     fn count(&self, promql: &str, at_s: f64) -> Result<usize> {
@@ -124,12 +140,12 @@ impl Reader<'_> {
         let by = "max by (namespace,replicaset,owner_kind,owner_name)";
         let promql = format!("{by} (last_over_time(kube_replicaset_owner{{{matchers}}}[{window}]))");
         let sets = self.instant(&promql, "")?;
-        let deployments: std::collections::HashMap<_, _> = sets
+        let deployments: HashMap<_, _> = sets
             .series
             .iter()
             .map(|s| (label2(s, "namespace", "replicaset"), label2(s, "owner_kind", "owner_name")))
             .collect();
-        let mut owners = std::collections::HashMap::new();
+        let mut owners = HashMap::new();
         for s in &pods.series {
             let owner = label2(s, "owner_kind", "owner_name");
             let set = (s.labels.get("namespace"), owner.1);
@@ -160,7 +176,7 @@ impl Reader<'_> {
     fn rises(&mut self, promql: &str) -> Result<usize> {
         let range = Range { step_s: COARSE_S.max(self.query.range.step_s), ..self.query.range };
         let fleet = &mut self.fleet;
-        let mut last = std::collections::HashMap::new();
+        let mut last = HashMap::new();
         read_range(self.client, promql, range, 100, &mut |_, _| {}, |answer| {
             for s in &answer.series {
                 let Some(c) = known(fleet, s) else { continue };
@@ -196,7 +212,7 @@ impl Reader<'_> {
         let range = Range { step_s: COARSE_S.max(self.query.range.step_s), ..self.query.range };
         let promql = format!("{BY} (memory_peak_bytes{{{matchers}}})");
         let fleet = &mut self.fleet;
-        let mut highest = std::collections::HashMap::new();
+        let mut highest = HashMap::new();
         read_range(self.client, &promql, range, 1000, &mut |_, _| {}, |answer| {
             for s in &answer.series {
                 let Some(c) = known(fleet, s) else { continue };
@@ -224,10 +240,32 @@ fn label2<'a>(s: &'a OneSeries, first: &str, second: &str) -> (&'a str, &'a str)
     (s.labels.get(first), s.labels.get(second))
 }
 
-fn container<'a>(fleet: &'a mut FleetBuilder, s: &OneSeries) -> &'a mut crate::analyze::sizing::fleet::Container {
-    fleet.container(s.labels.get("namespace"), s.labels.get("pod"), s.labels.get("container"))
+/// The points of all series of one container; where several have one time, the highest.
+fn highest_at_each_time<'a>(series: &[&'a OneSeries]) -> Cow<'a, [(f64, f64)]> {
+    if let [only] = series {
+        return Cow::Borrowed(&only.points);
+    }
+    let mut all: Vec<(f64, f64)> = series.iter().flat_map(|s| &s.points).copied().collect();
+    // By time, then the highest first and NaN last: of one time the first stays.
+    let rank = |v: f64| v.max(f64::NEG_INFINITY);
+    all.sort_by(|a, b| a.0.total_cmp(&b.0).then(rank(b.1).total_cmp(&rank(a.1))));
+    all.dedup_by(|later, first| later.0 == first.0);
+    Cow::Owned(all)
 }
 
 fn known<'a>(fleet: &'a mut FleetBuilder, s: &OneSeries) -> Option<&'a mut crate::analyze::sizing::fleet::Container> {
     fleet.known(s.labels.get("namespace"), s.labels.get("pod"), s.labels.get("container"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_several_series_the_highest_holds() {
+        let series = |points: &[(f64, f64)]| OneSeries { labels: Default::default(), points: points.to_vec() };
+        let (old, new) = (series(&[(1.0, 5.0), (2.0, 6.0)]), series(&[(2.0, f64::NAN), (3.0, 1.0)]));
+        assert_eq!(*highest_at_each_time(&[&old, &new]), [(1.0, 5.0), (2.0, 6.0), (3.0, 1.0)]);
+        assert_eq!(*highest_at_each_time(&[&old]), *old.points);
+    }
 }
