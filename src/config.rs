@@ -22,7 +22,9 @@ pub struct Config {
     pub max_sites: usize,
     pub max_recorder_bytes: u64,
     pub dumps: Option<Dumps>,
+    #[cfg(feature = "http")]
     pub serve: Option<String>,
+    #[cfg(feature = "http")]
     pub token: Option<String>,
 }
 
@@ -53,7 +55,9 @@ impl Default for Config {
             max_sites: 2_048,
             max_recorder_bytes: 1 << 30,
             dumps: None,
+            #[cfg(feature = "http")]
             serve: None,
+            #[cfg(feature = "http")]
             token: None,
         }
     }

@@ -14,6 +14,8 @@ pub mod record;
 pub mod snapshot;
 pub mod source;
 pub mod symbolize;
+#[cfg(feature = "tower")]
+pub mod tower;
 mod watch;
 
 pub use analyze::severity::{Severity, Thresholds};

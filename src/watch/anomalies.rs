@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 
-use serde::Serialize;
-
+#[cfg(feature = "http")]
 use crate::analyze::anomaly::report::{AnomalyRecord, PointRecord, SCHEMA};
-use crate::analyze::anomaly::{Anomaly, AnomalyDetector, Baseline, Config, Point, SeasonSeen, Severity};
+use crate::analyze::anomaly::{Anomaly, AnomalyDetector, Config, Point, Severity};
+#[cfg(feature = "http")]
+use crate::analyze::anomaly::{Baseline, SeasonSeen};
 
 /// Points and anomalies that are kept to be shown.
 const POINTS: usize = 600;
@@ -19,7 +20,8 @@ pub struct AnomalyLog {
     counts: [u64; 4],
 }
 
-#[derive(Serialize)]
+#[cfg(feature = "http")]
+#[derive(serde::Serialize)]
 struct Document {
     schema: &'static str,
     metric: &'static str,
@@ -62,6 +64,7 @@ impl AnomalyLog {
     }
 
     /// `heapwatch.anomaly/1` over the recent past.
+    #[cfg(feature = "http")]
     pub fn document(&self) -> String {
         let baseline = self.detector.baseline();
         let note = (!baseline.warm).then_some("the baseline is still being learned: anomalies are raised after a day");
