@@ -13,6 +13,7 @@ pub mod export;
 pub mod record;
 pub mod snapshot;
 pub mod source;
+pub mod testing;
 pub mod symbolize;
 #[cfg(feature = "tower")]
 pub mod tower;

@@ -138,6 +138,7 @@ impl Watch {
         // Samples begin once the unwind tables are there, so that the first stacks are whole.
         is_ready.recv_timeout(ANSWER_WITHIN).map_err(|e| Error::io("the collector did not start").because(e))?;
         control::set_interval(shared.config.sample_interval_bytes);
+        thread::look_soon();
         Ok(Watch {
             #[cfg(feature = "http")]
             server: endpoints::serve(&shared)?,
@@ -172,17 +173,20 @@ impl Watch {
         config::check_interval(bytes)?;
         self.shared.interval.store(bytes, Ordering::Relaxed);
         control::set_interval(bytes);
+        thread::look_soon();
         Ok(())
     }
 
     /// Takes no further samples until [`resume`](Watch::resume). Counting goes on, and so do frees of what was sampled.
     pub fn pause(&self) {
         control::set_interval(control::OFF);
+        thread::look_soon();
     }
 
     /// Takes samples again.
     pub fn resume(&self) {
         control::set_interval(self.shared.interval.load(Ordering::Relaxed));
+        thread::look_soon();
     }
 
     /// Stops: exporters are flushed, the last report is made, the threads end. Samples are no longer taken; the wrapper counts on.

@@ -149,6 +149,14 @@ pub fn current_or_claim() -> Option<&'static Block> {
     current().or_else(|| claim(false))
 }
 
+/// The calling thread sees changed settings at its next allocation, not some allocations later.
+pub fn look_soon() {
+    if let Some(block) = current() {
+        let allocated = block.allocated();
+        block.look_again_at(allocated, allocated);
+    }
+}
+
 /// Makes the calling thread one of the recorder's own: its memory counts as the recorder's, and is never sampled.
 pub fn become_internal() {
     if let Some(block) = current() {
