@@ -51,8 +51,8 @@ impl Default for Config {
             classic_names: true,
             thresholds: Thresholds::default(),
             max_live_samples: 1 << 18,
-            max_stacks: 16_384,
-            max_sites: 2_048,
+            max_stacks: 32_768,
+            max_sites: 12_288,
             max_recorder_bytes: 1 << 30,
             dumps: None,
             #[cfg(feature = "http")]

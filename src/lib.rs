@@ -13,8 +13,8 @@ pub mod export;
 pub mod record;
 pub mod snapshot;
 pub mod source;
-pub mod testing;
 pub mod symbolize;
+pub mod testing;
 #[cfg(feature = "tower")]
 pub mod tower;
 mod watch;

@@ -222,7 +222,7 @@ pub struct Site {
     pub scope: Scope,
     /// What lives, and what was ever allocated.
     pub usage: Usage,
-    /// Live and allocated bytes by age and over time.
+    /// Live and allocated bytes by age and over time; empty for sites of which too little is known to say anything.
     pub history: Arc<SiteHistory>,
 }
 

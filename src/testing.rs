@@ -51,7 +51,8 @@ impl fmt::Display for Growth {
         let bytes = words::bytes(self.bytes);
         writeln!(f, "{function} keeps {:.0} objects{what} ({bytes}) after {} runs", self.objects, self.runs)?;
         for frame in self.site.stack.iter().take(20) {
-            let place = frame.file.as_ref().zip(frame.line).map_or(String::new(), |(file, line)| format!("  {file}:{line}"));
+            let place =
+                frame.file.as_ref().zip(frame.line).map_or(String::new(), |(file, line)| format!("  {file}:{line}"));
             writeln!(f, "    {}{place}", frame.function)?;
         }
         Ok(())

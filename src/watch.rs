@@ -25,7 +25,7 @@ use parking_lot::Mutex;
 
 use self::anomalies::AnomalyLog;
 pub use self::builder::Builder;
-use self::collecting::Command;
+use self::collecting::{Command, Kept};
 use crate::analyze::heap::{self, Verdict};
 use crate::config::{self, Config};
 use crate::error::{Error, Result};
@@ -38,6 +38,8 @@ use crate::snapshot::Snapshot;
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// An observation this young is given again, so that scrapers and people at once cost one snapshot.
 const FRESH_FOR: Duration = Duration::from_millis(200);
+/// The collector's own observations take at most one part in so many of its time.
+const OBSERVING_SHARE: u32 = 200;
 
 /// The process that has a running watch; 0 is none. A forked child is another process, so it may start its own.
 static RUNNING_IN: AtomicU32 = AtomicU32::new(0);
@@ -70,7 +72,7 @@ struct Shared {
     config: Config,
     pid: u32,
     commands: Sender<Command>,
-    latest: Mutex<Option<Observation>>,
+    latest: Arc<Mutex<Option<Observation>>>,
     anomalies: Arc<Mutex<AnomalyLog>>,
     /// The interval asked for, which `resume` goes back to.
     interval: AtomicU64,
@@ -81,6 +83,8 @@ struct Shared {
 #[derive(Clone)]
 struct Observation {
     taken: Instant,
+    /// How long it may be given again.
+    fresh_for: Duration,
     snapshot: Arc<Snapshot>,
     verdict: Arc<Verdict>,
 }
@@ -123,17 +127,19 @@ impl Watch {
         let shared = Arc::new(Shared {
             pid,
             commands,
-            latest: Mutex::new(None),
+            latest: Arc::new(Mutex::new(None)),
             anomalies: Arc::new(Mutex::new(AnomalyLog::new())),
             interval: AtomicU64::new(config.sample_interval_bytes),
             alive: alive.clone(),
             config,
         });
         let (ready, is_ready) = bounded(1);
-        let (config, anomalies) = (shared.config.clone(), shared.anomalies.clone());
+        let (config, anomalies, latest) = (shared.config.clone(), shared.anomalies.clone(), shared.latest.clone());
         let collector = std::thread::Builder::new()
             .name("heapwatch".into())
-            .spawn(move || collecting::run(config, &received, &ready, &alive, &anomalies))
+            .spawn(move || {
+                collecting::run(&config, &received, &ready, &alive, &Kept { latest: &latest, anomalies: &anomalies })
+            })
             .map_err(|e| Error::io("cannot start the collector's thread").because(e))?;
         // Samples begin once the unwind tables are there, so that the first stacks are whole.
         is_ready.recv_timeout(ANSWER_WITHIN).map_err(|e| Error::io("the collector did not start").because(e))?;
@@ -223,21 +229,18 @@ impl Shared {
     /// The last observation if it is fresh, else a new one.
     fn observe(&self) -> Observation {
         let latest = self.latest.lock().clone();
-        latest.filter(|o| o.taken.elapsed() < FRESH_FOR).unwrap_or_else(|| self.observe_now())
+        latest.filter(|o| o.taken.elapsed() < o.fresh_for).unwrap_or_else(|| self.observe_now())
     }
 
     /// Asks the collector. If it cannot answer, the last observation is given; if there is none, an empty one.
     fn observe_now(&self) -> Observation {
-        let mut latest = self.latest.lock();
         if let Some(snapshot) = self.ask() {
-            let verdict = heap::verdict(&snapshot, &self.config.thresholds);
-            *latest = Some(Observation { taken: Instant::now(), snapshot, verdict: Arc::new(verdict) });
+            let observation = Observation::of(snapshot, &self.config, FRESH_FOR);
+            *self.latest.lock() = Some(observation.clone());
+            return observation;
         }
-        latest.clone().unwrap_or_else(|| Observation {
-            taken: Instant::now(),
-            snapshot: Arc::default(),
-            verdict: Arc::default(),
-        })
+        let nothing = || Observation::of(Arc::default(), &self.config, FRESH_FOR);
+        self.latest.lock().clone().unwrap_or_else(nothing)
     }
 
     fn ask(&self) -> Option<Arc<Snapshot>> {
@@ -260,6 +263,11 @@ impl Shared {
 }
 
 impl Observation {
+    fn of(snapshot: Arc<Snapshot>, config: &Config, fresh_for: Duration) -> Observation {
+        let verdict = Arc::new(heap::verdict(&snapshot, &config.thresholds));
+        Observation { taken: Instant::now(), fresh_for, snapshot, verdict }
+    }
+
     fn report(&self) -> Report {
         Report::new(&self.snapshot, &self.verdict)
     }

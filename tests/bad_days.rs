@@ -426,7 +426,7 @@ fn a_million_distinct_stacks() {
     let mut some = Vec::new();
     for path in 0..1_000_000u32 {
         let v = descend(path, 20);
-        if path % 500 == 0 {
+        if path < 1_000 {
             some.push(v);
         }
     }

@@ -23,7 +23,8 @@ use crate::record::stack::{self, Method, StackTotals};
 use crate::record::thread::{self, Block, Drop, SHARED};
 use crate::record::{allocator, control, map, sampler, scope};
 use crate::snapshot::{
-    Dropped, Frame, Identity, ProcessHistory, RecorderHealth, ScopeUsage, Site, Snapshot, Totals, TypeUsage, Usage,
+    Dropped, Frame, Identity, ProcessHistory, RecorderHealth, ScopeUsage, Site, SiteHistory, Snapshot, Totals,
+    TypeUsage, Usage,
 };
 
 /// The collector's bounds; see the setters of the watch's builder for what each costs.
@@ -40,8 +41,10 @@ pub struct Bounds {
 const PROCESS_HISTORY: usize = 1440;
 /// New addresses looked up in one tick; the rest waits for the next.
 const ADDRESSES_PER_TICK: usize = 4096;
-/// Types and sites that a snapshot lists.
-const LISTED: usize = 512;
+/// Sites whose history a snapshot holds, by live bytes.
+const WITH_HISTORY: usize = 1024;
+/// Live samples below which a history says nothing yet.
+const HISTORY_SAMPLES: u64 = 4;
 
 /// Everything the collector knows.
 pub struct Collector {
@@ -228,8 +231,9 @@ impl Collector {
         }
     }
 
-    /// Doubles the interval, and keeps each sample with the chance that makes it one of the new interval: P(new)/P(old). Those
-    /// that stay carry the new weight, so every sum stays unbiased.
+    /// Doubles the interval and thins the samples to it, by threshold sampling (Duffield, Lund, Thorup 2007): a sample stays with
+    /// the chance of its weight over the weight that its size has at the new interval, and takes that weight if it stays; one that
+    /// weighs more already, as it carries lost samples, stays as it is. Every sum stays unbiased.
     fn thin(&mut self) {
         let interval = control::interval();
         if interval == control::OFF {
@@ -240,11 +244,15 @@ impl Collector {
         self.thinnings += 1;
         let now_s = self.now_s();
         let candidates: Vec<(u32, LiveSample)> = self.live.iter().map(|(slot, s)| (slot, *s)).collect();
-        for (slot, sample) in candidates.into_iter().filter(|(_, s)| s.interval < doubled) {
-            let keep = sampler::probability(sample.size, doubled) / sampler::probability(sample.size, sample.interval);
+        for (slot, sample) in candidates {
+            let thinned = LiveSample { interval: doubled, carried_bytes: 0.0, ..sample };
+            let keep = sample.weight().bytes / thinned.weight().bytes;
+            if keep >= 1.0 {
+                continue;
+            }
             let drawn = (sampler::next_random(&mut self.random) >> 11) as f64 / (1u64 << 53) as f64;
             if drawn < keep {
-                self.reweigh(slot, &sample, doubled);
+                self.reweigh(slot, &sample, thinned);
             } else if allocator::PAGES.untrack(sample.address as usize, slot) {
                 self.live.remove(slot);
                 self.forget(&sample, now_s);
@@ -256,10 +264,7 @@ impl Collector {
         }
     }
 
-    fn reweigh(&mut self, slot: u32, sample: &LiveSample, interval: u64) {
-        // What a lost sample left is not thinned: it goes on with this one, at the same chance.
-        let kept = sampler::probability(sample.size, interval) / sampler::probability(sample.size, sample.interval);
-        let after = LiveSample { interval, carried_bytes: sample.carried_bytes / kept, ..*sample };
+    fn reweigh(&mut self, slot: u32, sample: &LiveSample, after: LiveSample) {
         let (old, new) = (sample.weight(), after.weight());
         self.live.insert(slot, after);
         let site = self.stacks.get(sample.stack).site;
@@ -378,7 +383,7 @@ impl Collector {
     pub fn snapshot(&mut self) -> Snapshot {
         self.name_stacks(usize::MAX);
         let now_s = self.now_s();
-        let (sites, sites_beyond_bound) = self.listed_sites(now_s);
+        let sites = self.listed_sites(now_s);
         let types = types_of(&sites);
         Snapshot {
             taken_at_s: now_s,
@@ -388,7 +393,7 @@ impl Collector {
             totals: Totals { peak_live_bytes: self.peak_live_bytes, ..thread::exact_totals() },
             ledger: self.ledger.ledger().clone(),
             sites,
-            sites_beyond_bound,
+            sites_beyond_bound: Usage::default(),
             mappings: super::mappings::mappings(&self.modules),
             types,
             scopes: self.listed_scopes(),
@@ -399,15 +404,15 @@ impl Collector {
         }
     }
 
-    fn listed_sites(&self, now_s: f64) -> (Vec<Arc<Site>>, Usage) {
-        let mut in_use: Vec<(u32, &sites::Site)> = self.sites.in_use().collect();
-        in_use.sort_by(|a, b| b.1.usage().live_bytes.value.total_cmp(&a.1.usage().live_bytes.value));
-        let mut beyond = Usage::default();
-        in_use.iter().skip(LISTED).for_each(|(_, s)| super::weight::add_usage(&mut beyond, &s.usage()));
+    fn listed_sites(&self, now_s: f64) -> Vec<Arc<Site>> {
+        let mut in_use: Vec<&sites::Site> = self.sites.in_use().map(|(_, s)| s).collect();
+        in_use.sort_by(|a, b| b.usage().live_bytes.value.total_cmp(&a.usage().live_bytes.value));
         let scopes = scope::accounts();
-        let ids = public_ids(in_use.iter().take(LISTED).map(|(_, s)| *s));
-        let listed = in_use.iter().take(LISTED).map(|(_, s)| {
+        let ids = public_ids(in_use.iter().copied());
+        let none = Arc::new(SiteHistory::default());
+        let listed = in_use.iter().enumerate().map(|(rank, s)| {
             let scope = (s.main_scope() as usize).checked_sub(1).and_then(|i| scopes.get(i));
+            let tells = rank < WITH_HISTORY && s.usage().live_samples >= HISTORY_SAMPLES;
             Arc::new(Site {
                 id: ids.get(&s.key).copied().unwrap_or(s.id),
                 stack: s.stack.clone(),
@@ -416,10 +421,10 @@ impl Collector {
                 type_name: s.type_name.clone(),
                 scope: scope.map(|s| s.scope.clone()).unwrap_or_default(),
                 usage: s.usage(),
-                history: Arc::new(self.sites.history(s, now_s)),
+                history: if tells { Arc::new(self.sites.history(s, now_s)) } else { none.clone() },
             })
         });
-        (listed.collect(), beyond)
+        listed.collect()
     }
 
     fn listed_scopes(&self) -> Vec<ScopeUsage> {
@@ -511,20 +516,13 @@ fn nameless(addresses: &[u64]) -> Arc<[Frame]> {
 }
 
 fn types_of(sites: &[Arc<Site>]) -> Vec<TypeUsage> {
-    let mut types: Vec<TypeUsage> = Vec::new();
-    for site in sites {
-        let Some(name) = &site.type_name else { continue };
-        let of = match types.iter().position(|t| t.name == *name) {
-            Some(i) => &mut types[i],
-            None => {
-                types.push(TypeUsage { name: name.clone(), ..TypeUsage::default() });
-                let last = types.len() - 1;
-                &mut types[last]
-            }
-        };
-        super::weight::add_usage(&mut of.usage, &site.usage);
+    let mut by_name: HashMap<&Arc<str>, Usage> = HashMap::new();
+    for (name, site) in sites.iter().filter_map(|s| Some((s.type_name.as_ref()?, s))) {
+        super::weight::add_usage(by_name.entry(name).or_default(), &site.usage);
     }
-    types.sort_by(|a, b| b.usage.live_bytes.value.total_cmp(&a.usage.live_bytes.value));
+    let types = by_name.into_iter().map(|(name, usage)| TypeUsage { name: name.clone(), usage });
+    let mut types: Vec<TypeUsage> = types.collect();
+    types.sort_by(|a, b| b.usage.live_bytes.value.total_cmp(&a.usage.live_bytes.value).then(a.name.cmp(&b.name)));
     types
 }
 

@@ -1,5 +1,7 @@
 //! The JSON documents of the endpoints that are not a report: `heapwatch.snapshot/1` and `heapwatch.growth/1`.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
 use super::report::{Ledger, Report, SiteLine};
@@ -45,7 +47,7 @@ pub fn snapshot(snapshot: &Snapshot, top: usize) -> String {
         ledger: report.ledger,
         recorder: &snapshot.recorder,
         sites: listed.enumerate().map(|(i, s)| SiteLine::of(i + 1, s)).collect(),
-        other_live_bytes: rest + snapshot.sites_beyond_bound.live_bytes.value,
+        other_live_bytes: rest,
     })
 }
 
@@ -129,19 +131,22 @@ pub fn growth(snapshot: &Snapshot, since_s: Option<f64>) -> String {
 }
 
 fn types(snapshot: &Snapshot, hours: f64, grown: impl Fn(&Site) -> f64) -> Vec<TypeGrowth> {
-    let growth = |name: &str| -> f64 {
-        let of_type = |s: &&std::sync::Arc<Site>| s.type_name.as_deref() == Some(name);
-        snapshot.sites.iter().filter(of_type).map(|s| grown(s)).sum()
-    };
+    let mut growth: HashMap<&str, f64> = HashMap::new();
+    for (name, site) in snapshot.sites.iter().filter_map(|s| Some((s.type_name.as_deref()?, s))) {
+        *growth.entry(name).or_default() += grown(site);
+    }
     let mut types: Vec<TypeGrowth> = snapshot
         .types
         .iter()
-        .map(|t| TypeGrowth {
-            name: t.name.to_string(),
-            live_bytes: t.usage.live_bytes.value,
-            live_objects: t.usage.live_objects.value,
-            growth_bytes: growth(&t.name),
-            growth_bytes_per_hour: growth(&t.name) / hours,
+        .map(|t| {
+            let growth_bytes = growth.get(&*t.name).copied().unwrap_or(0.0);
+            TypeGrowth {
+                name: t.name.to_string(),
+                live_bytes: t.usage.live_bytes.value,
+                live_objects: t.usage.live_objects.value,
+                growth_bytes,
+                growth_bytes_per_hour: growth_bytes / hours,
+            }
         })
         .collect();
     types.sort_by(|a, b| b.growth_bytes.total_cmp(&a.growth_bytes));

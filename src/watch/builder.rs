@@ -74,14 +74,14 @@ impl Builder {
         self
     }
 
-    /// Distinct stacks, at least 16. Default 16,384, some 600 bytes each as they come. At the bound idle ones go, then new
+    /// Distinct stacks, at least 16. Default 32,768, some 600 bytes each as they come. At the bound idle ones go, then new
     /// ones are cut to their innermost frames.
     pub fn max_stacks(mut self, count: usize) -> Builder {
         self.config.max_stacks = count;
         self
     }
 
-    /// Call sites with a history, at least 16. Default 2,048, up to 10 KiB each as they come. At the bound idle ones go, then new
+    /// Call sites with a history, at least 16. Default 12,288, from 1 KiB to 10 KiB each as they come. At the bound idle ones go, then new
     /// ones are counted together.
     pub fn max_sites(mut self, count: usize) -> Builder {
         self.config.max_sites = count;

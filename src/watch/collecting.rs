@@ -9,6 +9,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use parking_lot::Mutex;
 
 use super::anomalies::AnomalyLog;
+use super::{FRESH_FOR, OBSERVING_SHARE, Observation};
 use crate::analyze::heap;
 use crate::collect::collector::{Bounds, Collector};
 use crate::collect::process::ProcRoot;
@@ -25,20 +26,20 @@ pub enum Command {
     Stop,
 }
 
+/// What the collector's thread leaves for others to see.
+pub struct Kept<'a> {
+    pub latest: &'a Mutex<Option<Observation>>,
+    pub anomalies: &'a Mutex<AnomalyLog>,
+}
+
 /// The longest and shortest pause between two drains. Rings that fill shorten it, rings that stay empty lengthen it.
 const LONGEST_PAUSE: Duration = Duration::from_millis(25);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 
 /// Runs until it is told to stop. Should it ever panic, sampling ends and the service goes on.
-pub fn run(
-    config: Config,
-    commands: &Receiver<Command>,
-    ready: &Sender<()>,
-    alive: &AtomicBool,
-    anomalies: &Mutex<AnomalyLog>,
-) {
+pub fn run(config: &Config, commands: &Receiver<Command>, ready: &Sender<()>, alive: &AtomicBool, kept: &Kept<'_>) {
     let work = AssertUnwindSafe(|| {
-        let mut collecting = Collecting::new(&config, anomalies);
+        let mut collecting = Collecting::new(config, kept);
         let _ = ready.send(());
         collecting.run(commands);
     });
@@ -52,14 +53,15 @@ pub fn run(
 struct Collecting<'a> {
     config: &'a Config,
     collector: Collector,
-    anomalies: &'a Mutex<AnomalyLog>,
+    kept: &'a Kept<'a>,
     next_tick: Instant,
+    next_observation: Instant,
     next_dump: Option<Instant>,
     pause: Duration,
 }
 
 impl<'a> Collecting<'a> {
-    fn new(config: &'a Config, anomalies: &'a Mutex<AnomalyLog>) -> Collecting<'a> {
+    fn new(config: &'a Config, kept: &'a Kept<'a>) -> Collecting<'a> {
         let bounds = Bounds {
             live_samples: config.max_live_samples,
             stacks: config.max_stacks,
@@ -70,7 +72,15 @@ impl<'a> Collecting<'a> {
         collector.prepare();
         let now = Instant::now();
         let next_dump = config.dumps.as_ref().map(|d| now + d.every);
-        Collecting { config, collector, anomalies, next_tick: now + config.tick, next_dump, pause: LONGEST_PAUSE }
+        Collecting {
+            config,
+            collector,
+            kept,
+            next_tick: now + config.tick,
+            next_observation: now + config.tick,
+            next_dump,
+            pause: LONGEST_PAUSE,
+        }
     }
 
     fn run(&mut self, commands: &Receiver<Command>) {
@@ -108,13 +118,27 @@ impl<'a> Collecting<'a> {
         self.drain();
         self.collector.tick();
         if let Some((time_s, bytes)) = self.collector.memory_in_use() {
-            self.anomalies.lock().push(time_s, bytes);
+            self.kept.anomalies.lock().push(time_s, bytes);
         }
         // Ticks that were missed (a stopped process) are not made up for.
         self.next_tick = (self.next_tick + self.config.tick).max(now);
+        if now >= self.next_observation {
+            self.observe();
+        }
         if self.next_dump.is_some_and(|at| now >= at) {
             self.dump();
         }
+    }
+
+    /// An observation for whoever scrapes next, so that a scrape does not wait for one. Dear ones are made more rarely.
+    fn observe(&mut self) {
+        let began = Instant::now();
+        let snapshot = Arc::new(self.collector.snapshot());
+        let mut observation = Observation::of(snapshot, self.config, FRESH_FOR);
+        let rest = (began.elapsed() * OBSERVING_SHARE).max(self.config.tick);
+        self.next_observation = Instant::now() + rest;
+        observation.fresh_for = rest + self.config.tick * 2;
+        *self.kept.latest.lock() = Some(observation);
     }
 
     fn last(&mut self) {
