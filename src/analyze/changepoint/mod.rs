@@ -1,8 +1,8 @@
 //! Changepoints: the rows from which level, slope or variance are different.
 //!
-//! Seasons and spikes are taken off ([`prepare`]); the series is cut into lines under autocorrelated noise at the least cost
-//! ([`cost`], [`partition`]); the noise's memory is estimated on the way ([`noise`]); each cut is then placed and
-//! named ([`junction`]). Vocabulary: a *cut* is a row index at which a new segment begins; φ, the *memory*, is the noise's
+//! Seasons and spikes are taken off (`prepare`); the series is cut into lines under autocorrelated noise at the least cost
+//! (`cost`, `partition`); the noise's memory is estimated on the way (`noise`); each cut is then placed and
+//! named (`junction`). Vocabulary: a *cut* is a row index at which a new segment begins; φ, the *memory*, is the noise's
 //! autocorrelation at lag one. Invariant: a series of one regime is left silent, whatever its noise, at the rate the tests
 //! declare. It is for looking back: a change is found once about [`ChangepointOptions::least_rows`] rows follow it, and an
 //! excursion shorter than that is a spike, not two changes.

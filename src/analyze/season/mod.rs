@@ -1,6 +1,6 @@
 //! Seasons: cycles of any length that fits twice, several at once, with the strength of each.
 //!
-//! Candidates come from the spectrum ([`spectrum`]), the verdict from predicting every cycle by the others ([`fold`]).
+//! Candidates come from the spectrum (`spectrum`), the verdict from predicting every cycle by the others (`fold`).
 //! Seasons are then taken one at a time, strongest first, a shorter one before its own multiple, each removed before the
 //! next is judged: that resolves harmonics and multiples. Trend, steps, spikes, gaps and wandering noise are expected.
 //! Invariant: on a series without a season, one is reported at the rate [`SeasonOptions::false_alarm`], over noise of all colours.
