@@ -8,6 +8,7 @@ pub mod collect;
 mod config;
 mod error;
 pub mod export;
+pub mod gc;
 #[doc(hidden)]
 #[allow(missing_docs)]
 pub mod record;

@@ -350,6 +350,15 @@ pub struct LatencyHistogram {
     pub histogram: ValueHistogram,
 }
 
+/// Collections of an embedded garbage-collected runtime.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PauseHistogram {
+    /// Which generation; 0 is the youngest.
+    pub generation: &'static str,
+    /// How long they took, in seconds.
+    pub histogram: ValueHistogram,
+}
+
 /// The process over time. All columns have one length; old points are coarser.
 #[derive(Debug, Clone, Default)]
 pub struct ProcessHistory {

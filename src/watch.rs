@@ -29,8 +29,10 @@ use self::collecting::{Command, Kept};
 use crate::analyze::heap::{self, Verdict};
 use crate::config::{self, Config};
 use crate::error::{Error, Result};
+use crate::export::prometheus::{Exporter, Form, Sources};
 use crate::export::report::Report;
-use crate::export::{ProfileKind, pprof, prometheus};
+use crate::export::{ProfileKind, pprof};
+use crate::gc;
 use crate::record::{control, thread};
 use crate::snapshot::Snapshot;
 
@@ -74,6 +76,7 @@ struct Shared {
     commands: Sender<Command>,
     latest: Arc<Mutex<Option<Observation>>>,
     anomalies: Arc<Mutex<AnomalyLog>>,
+    metrics: Mutex<Exporter>,
     /// The interval asked for, which `resume` goes back to.
     interval: AtomicU64,
     alive: Arc<AtomicBool>,
@@ -129,6 +132,7 @@ impl Watch {
             commands,
             latest: Arc::new(Mutex::new(None)),
             anomalies: Arc::new(Mutex::new(AnomalyLog::new())),
+            metrics: Mutex::default(),
             interval: AtomicU64::new(config.sample_interval_bytes),
             alive: alive.clone(),
             config,
@@ -258,7 +262,10 @@ impl Shared {
 
     fn metrics_text(&self, openmetrics: bool) -> String {
         let o = self.observe();
-        prometheus::render(&o.snapshot, &o.verdict, self.config.classic_names, openmetrics)
+        let pauses = gc::pauses();
+        let sources = Sources { snapshot: &o.snapshot, verdict: &o.verdict, anomalies: None, pauses: &pauses };
+        let form = if openmetrics { Form::OpenMetrics } else { Form::Text };
+        self.metrics.lock().scrape(&sources, self.config.classic_names, form)
     }
 }
 

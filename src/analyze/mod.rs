@@ -1,5 +1,6 @@
 //! Stage 4: pure functions of series and snapshots. No clock, no file, no global.
 
+pub mod allocation_quality;
 pub mod anomaly;
 pub mod capacity;
 pub mod changepoint;
