@@ -120,7 +120,7 @@ fn no_counter_falls_when_a_scope_settles_or_a_request_frees() {
     let mut after = before.clone();
     after.scopes[1].allocations += 500_000;
     for request in after.scopes.iter_mut().filter_map(|s| s.request_net_bytes.as_mut()) {
-        request.sum -= 1e6;
+        request.sum -= 1e9;
     }
     let second = scrape(&mut exporter, &after, false, Form::Text);
     let none = "memory_allocations_total{component=\"none\"";

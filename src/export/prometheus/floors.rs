@@ -20,8 +20,9 @@ impl Floors {
         for family in families.iter_mut().filter(|f| f.kind != Kind::Gauge) {
             let floors = self.0.entry(family.name).or_default();
             for series in &mut family.series {
-                if let Some(floor) = floors.get(&series.labels) {
-                    lift(&mut series.value, floor);
+                match floors.get(&series.labels) {
+                    Some(floor) => lift(&mut series.value, floor),
+                    None => lift_to_zero(&mut series.value),
                 }
                 floors.insert(series.labels.clone(), series.value.clone());
             }
@@ -35,6 +36,14 @@ fn lift(value: &mut Value, floor: &Value) {
         (Value::Histogram(value), Value::Histogram(floor)) => lift_histogram(value, floor),
         // A family is of one kind.
         (Value::Number(_), Value::Histogram(_)) | (Value::Histogram(_), Value::Number(_)) => {}
+    }
+}
+
+/// The sum of net bytes can be below zero, which no counter is.
+fn lift_to_zero(value: &mut Value) {
+    match value {
+        Value::Number(value) => *value = value.max(0.0),
+        Value::Histogram(histogram) => histogram.sum = histogram.sum.max(0.0),
     }
 }
 
@@ -57,6 +66,7 @@ mod tests {
     #[test]
     fn counters_are_held_and_gauges_are_not() {
         let mut floors = Floors::default();
+        assert_eq!(held(&mut floors, -2.0), [Value::Number(0.0), Value::Number(-2.0)]);
         assert_eq!(held(&mut floors, 5.0), [Value::Number(5.0), Value::Number(5.0)]);
         assert_eq!(held(&mut floors, 3.0), [Value::Number(5.0), Value::Number(3.0)]);
         assert_eq!(held(&mut floors, 6.0), [Value::Number(6.0), Value::Number(6.0)]);

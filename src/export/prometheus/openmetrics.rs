@@ -1,7 +1,10 @@
 //! OpenMetrics 1.0 text: units, `_total` on every counter, `# EOF`.
 //!
-//! A classic counter's name does not end in `_total`, which OpenMetrics asks of a counter, so it is of unknown type here.
+//! A classic counter's name does not end in `_total`, which OpenMetrics asks of a counter, so it is of unknown type here; so is a
+//! counter whose name without `_total` is a classic one. Bounds are written as in text 0.0.4 (`500`), so that a scraper that changes
+//! its mind has the same series, and a query that names a bound finds it.
 
+use std::collections::HashSet;
 use std::fmt::Write;
 
 use super::family::{Family, Kind, Series, Value};
@@ -10,7 +13,8 @@ use crate::snapshot::ValueHistogram;
 
 /// All families, each series with the constant labels.
 pub fn render(families: &[Family], constant: &[(String, String)]) -> String {
-    let mut page = Page { text: String::new(), constant };
+    let names = families.iter().map(|f| f.name).collect();
+    let mut page = Page { text: String::new(), constant, names };
     families.iter().for_each(|f| page.family(f));
     page.text.push_str("# EOF\n");
     page.text
@@ -20,13 +24,14 @@ pub fn render(families: &[Family], constant: &[(String, String)]) -> String {
 struct Page<'a> {
     text: String,
     constant: &'a [(String, String)],
+    names: HashSet<&'static str>,
 }
 
 impl Page<'_> {
     fn family(&mut self, family: &Family) {
-        let (name, kind) = name_and_kind(family);
+        let (name, kind) = self.name_and_kind(family);
         let _ = writeln!(self.text, "# TYPE {name} {kind}");
-        if !family.unit().is_empty() {
+        if name.ends_with(family.unit()) && !family.unit().is_empty() {
             let _ = writeln!(self.text, "# UNIT {name} {}", family.unit());
         }
         let _ = writeln!(self.text, "# HELP {name} {}", escaped(family.help));
@@ -35,6 +40,17 @@ impl Page<'_> {
                 Value::Number(value) => self.sample(family.name, series, None, *value),
                 Value::Histogram(histogram) => self.histogram(family.name, series, histogram),
             }
+        }
+    }
+
+    /// The name of the family, a counter's without `_total`, and the word for its kind.
+    fn name_and_kind(&self, family: &Family) -> (&'static str, &'static str) {
+        let base = family.name.strip_suffix("_total").filter(|base| !self.names.contains(base));
+        match (family.kind, base) {
+            (Kind::Gauge, _) => (family.name, "gauge"),
+            (Kind::Histogram, _) => (family.name, "histogram"),
+            (Kind::Counter, Some(base)) => (base, "counter"),
+            (Kind::Counter, None) => (family.name, "unknown"),
         }
     }
 
@@ -51,7 +67,7 @@ impl Page<'_> {
     fn sample(&mut self, name: &str, series: &Series, bound: Option<f64>, value: f64) {
         self.text.push_str(name);
         let own = series.labels.iter().map(|(name, value)| (*name, value.into()));
-        let bound = bound.map(|b| ("le", canonical(b).into()));
+        let bound = bound.map(|b| ("le", number(b).into()));
         let all = own.chain(labels::constant(&series.labels, self.constant)).chain(bound);
         let mut before = '{';
         for (name, value) in all {
@@ -65,31 +81,12 @@ impl Page<'_> {
     }
 }
 
-/// The family's name without `_total`, and the word for its kind.
-fn name_and_kind(family: &Family) -> (&'static str, &'static str) {
-    match (family.kind, family.name.strip_suffix("_total")) {
-        (Kind::Gauge, _) => (family.name, "gauge"),
-        (Kind::Histogram, _) => (family.name, "histogram"),
-        (Kind::Counter, Some(name)) => (name, "counter"),
-        (Kind::Counter, None) => (family.name, "unknown"),
-    }
-}
-
 fn number(value: f64) -> String {
     match value {
         v if v.is_nan() => "NaN".to_owned(),
         f64::INFINITY => "+Inf".to_owned(),
         f64::NEG_INFINITY => "-Inf".to_owned(),
         v => v.to_string(),
-    }
-}
-
-/// Bounds are floating-point numbers in their canonical form, so that they are equal as text: `1024.0`.
-fn canonical(bound: f64) -> String {
-    let text = number(bound);
-    match text.contains(['.', 'I']) {
-        true => text,
-        false => format!("{text}.0"),
     }
 }
 
@@ -108,6 +105,12 @@ mod tests {
         let wanted = "# TYPE a_bytes counter\n# UNIT a_bytes bytes\n# HELP a_bytes Said \\\"so\\\".\n\
                       a_bytes_total{x=\"q\\\"\\\\\\nü\",region=\"eu\"} 1.5\n# EOF\n";
         assert_eq!(text, wanted);
+    }
+
+    #[test]
+    fn a_name_that_is_taken_by_a_classic_one_is_no_counter() {
+        let text = render(&["x", "x_total"].map(|name| Family::counter(name, "").of(Some(1.0))), &[]);
+        assert!(text.contains("# TYPE x unknown\n") && text.contains("# TYPE x_total unknown\n"), "{text}");
     }
 
     #[test]
