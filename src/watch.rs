@@ -29,7 +29,7 @@ use self::collecting::{Command, Kept};
 use crate::analyze::heap::{self, Verdict};
 use crate::config::{self, Config};
 use crate::error::{Error, Result};
-use crate::export::prometheus::{Exporter, Form, Sources};
+use crate::export::prometheus::{AnomalyCounts, Exporter, Form, Sources};
 use crate::export::report::Report;
 use crate::export::{ProfileKind, pprof};
 use crate::gc;
@@ -263,9 +263,16 @@ impl Shared {
     fn metrics_text(&self, openmetrics: bool) -> String {
         let o = self.observe();
         let pauses = gc::pauses();
-        let sources = Sources { snapshot: &o.snapshot, verdict: &o.verdict, anomalies: None, pauses: &pauses };
+        let anomalies = self.anomaly_counts();
+        let (snapshot, verdict) = (&*o.snapshot, &*o.verdict);
+        let sources = Sources { snapshot, verdict, anomalies: Some(&anomalies), pauses: &pauses };
         let form = if openmetrics { Form::OpenMetrics } else { Form::Text };
         self.metrics.lock().scrape(&sources, self.config.classic_names, form)
+    }
+
+    fn anomaly_counts(&self) -> AnomalyCounts {
+        let log = self.anomalies.lock();
+        AnomalyCounts { score: log.score(), by_severity: log.counts().map(|(_, count)| count) }
     }
 }
 

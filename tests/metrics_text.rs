@@ -20,7 +20,7 @@ const PYTHON_CLIENT: &str = "pip install prometheus_client";
 
 fn scrape(exporter: &mut Exporter, snapshot: &Snapshot, classic: bool, form: Form) -> String {
     let (verdict, pauses) = (verdict(snapshot), pauses(1 + snapshot.uptime_s as u64 / 60));
-    let anomalies = AnomalyCounts { score: 1.5, by_severity: [4, 3, 2, 1] };
+    let anomalies = AnomalyCounts { score: 0.5, by_severity: [4, 3, 2, 1] };
     let sources = Sources { snapshot, verdict: &verdict, anomalies: Some(&anomalies), pauses: &pauses };
     exporter.scrape(&sources, classic, form)
 }

@@ -7,7 +7,7 @@ use crate::snapshot::{PauseHistogram, Snapshot};
 /// Anomalies of the process so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct AnomalyCounts {
-    /// How unusual the process is now; 0 is usual.
+    /// How unusual the process is now, 0–1.
     pub score: f64,
     /// Anomalies since the start: low, medium, high, critical.
     pub by_severity: [u64; 4],
@@ -39,8 +39,9 @@ fn collections(pauses: &[PauseHistogram]) -> [Family; 2] {
 fn anomaly(anomalies: &AnomalyCounts) -> [Family; 2] {
     let counts = SEVERITIES.iter().map(|s| s.name()).zip(anomalies.by_severity.map(|n| n as f64));
     [
-        Family::gauge("memory_anomaly_score", "How unusual the memory of the process is now; 0 is usual.")
+        Family::gauge("memory_anomaly_score", "How unusual the memory of the process is now, 0 to 1.")
             .of(Some(anomalies.score)),
-        Family::counter("memory_anomalies_total", "Anomalies of the process so far.").by("severity", counts),
+        Family::counter("memory_anomalies_total", "Anomalies of the process that have ended, so far.")
+            .by("severity", counts),
     ]
 }
