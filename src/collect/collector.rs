@@ -43,8 +43,9 @@ const PROCESS_HISTORY: usize = 1440;
 const ADDRESSES_PER_TICK: usize = 4096;
 /// Sites whose history a snapshot holds, by live bytes.
 const WITH_HISTORY: usize = 1024;
-/// Live samples below which a history says nothing yet.
+/// Live samples below which the history of a site beyond the largest says nothing yet. The largest may be one block that grows.
 const HISTORY_SAMPLES: u64 = 4;
+const LARGEST: usize = 128;
 
 /// Everything the collector knows.
 pub struct Collector {
@@ -412,7 +413,7 @@ impl Collector {
         let none = Arc::new(SiteHistory::default());
         let listed = in_use.iter().enumerate().map(|(rank, s)| {
             let scope = (s.main_scope() as usize).checked_sub(1).and_then(|i| scopes.get(i));
-            let tells = rank < WITH_HISTORY && s.usage().live_samples >= HISTORY_SAMPLES;
+            let tells = rank < LARGEST || (rank < WITH_HISTORY && s.usage().live_samples >= HISTORY_SAMPLES);
             Arc::new(Site {
                 id: ids.get(&s.key).copied().unwrap_or(s.id),
                 stack: s.stack.clone(),
