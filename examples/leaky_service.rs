@@ -1,6 +1,6 @@
 //! A shop that leaks: an axum service under load from itself, watched by heapwatch.
 //!
-//! `cargo run --release --features http --example leaky_service -- --seconds 60`
+//! `cargo run --release --features http,axum --example leaky_service -- --seconds 60`
 //!
 //! Three things happen to memory. `/checkout` keeps every abandoned cart for ever: the leak. `/product/{id}` renders pages into a
 //! cache that fills up to its cap and then evicts: growth that ends. `/search` allocates and frees: churn. At the end the report says
@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use axum::extract::{Path, Query, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use heapwatch::tower::MemoryLayer;
 use heapwatch::{HeapWatch, Watch};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -160,6 +161,7 @@ fn router(options: &Options) -> Router {
         .route("/product/{id}", get(product))
         .route("/search", get(search))
         .with_state(shop)
+        .layer(MemoryLayer::new().component("shop"))
 }
 
 /// One keep-alive client: sends requests of all three kinds until the time is over.
@@ -210,6 +212,15 @@ async fn read_answer(stream: &mut TcpStream, buffer: &mut [u8]) -> std::io::Resu
     }
 }
 
+/// Stands for a collected runtime that a service may embed: it reports its collections.
+async fn scripting_engine() {
+    for collection in 0u64.. {
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        let generation = u32::from(collection % 8 == 7);
+        heapwatch::gc::record(generation, Duration::from_micros(300 + 900 * (collection % 8)));
+    }
+}
+
 const CLIENTS: u32 = 8;
 /// What one kept cart takes, roughly; sets the pace of the clients.
 const CART_BYTES: u64 = 1_250;
@@ -237,6 +248,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = listener.local_addr()?;
     tokio::spawn(axum::serve(listener, router(&options)).into_future());
 
+    tokio::spawn(scripting_engine());
     let end = Instant::now() + Duration::from_secs(options.seconds);
     let carts_per_second = options.leak_bytes_per_second as f64 / CART_BYTES as f64;
     let pause = Duration::from_secs_f64(f64::from(CLIENTS) / carts_per_second);
