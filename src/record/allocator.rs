@@ -171,7 +171,10 @@ impl<A: GlobalAlloc> HeapWatch<A> {
     /// Null when the sample cannot be kept: then nothing has happened but that the loss was counted.
     unsafe fn sampled_alloc(&self, block: &Block, layout: Layout, call: Call, interval: u64) -> *mut u8 {
         let Some(padded) = padded(layout) else { return ptr::null_mut() };
-        let Some(pending) = Pending::take(block, layout.size(), call, interval) else { return ptr::null_mut() };
+        let mut frames = [0; MAX_FRAMES];
+        let Some(pending) = Pending::take(block, layout.size(), call, interval, &mut frames) else {
+            return ptr::null_mut();
+        };
         // SAFETY: `padded` has the caller's alignment and a size that is not 0.
         let inner = unsafe { self.forward(padded, call) };
         if inner.is_null() {
@@ -224,7 +227,8 @@ impl<A: GlobalAlloc> HeapWatch<A> {
         let new_layout = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
         let padded = padded(new_layout);
         let due = due.filter(|_| padded.is_some());
-        let pending = due.and_then(|(b, interval)| Pending::take(b, new_size, Call::Realloc, interval));
+        let mut frames = [0; MAX_FRAMES];
+        let pending = due.and_then(|(b, interval)| Pending::take(b, new_size, Call::Realloc, interval, &mut frames));
         // SAFETY: `p` and `layout` are the caller's, `old` is what was known of that block.
         let q = unsafe {
             match (padded, old) {
@@ -321,28 +325,34 @@ struct Pending<'a> {
     interval: u64,
     truncated: bool,
     started_ns: u64,
-    len: usize,
-    frames: [usize; MAX_FRAMES],
+    /// In the buffer of whoever samples, as a copy of a kilobyte would not be free.
+    frames: &'a [usize],
 }
 
 impl<'a> Pending<'a> {
     #[inline(always)]
-    fn take(block: &'a Block, size: usize, call: Call, interval: u64) -> Option<Pending<'a>> {
+    fn take(
+        block: &'a Block,
+        size: usize,
+        call: Call,
+        interval: u64,
+        frames: &'a mut [usize; MAX_FRAMES],
+    ) -> Option<Pending<'a>> {
         let Some(slot) = LIVE.reserve() else {
             block.count_drop(Drop::TableFull, size as u64, interval);
             return None;
         };
-        let mut frames = [0; MAX_FRAMES];
         // SAFETY: a block is the running thread's own, and so are the bounds it keeps.
-        let captured = unsafe { stack::capture(&mut frames, block.stack_bounds()) };
+        let captured = unsafe { stack::capture(frames, block.stack_bounds()) };
         if !block.ring().0.has_room(event::ring_words(captured.len)) {
             LIVE.release(slot);
             block.count_drop(Drop::RingFull, size as u64, interval);
             return None;
         }
         block.stacks().count(&captured);
-        let (len, truncated) = (captured.len, captured.truncated);
-        Some(Pending { block, slot, size, call, interval, truncated, started_ns: thread::clock_ns(), len, frames })
+        let frames = frames.get(..captured.len).unwrap_or_default();
+        let (truncated, started_ns) = (captured.truncated, thread::clock_ns());
+        Some(Pending { block, slot, size, call, interval, truncated, started_ns, frames })
     }
 
     fn publish(&self, address: usize) {
@@ -362,7 +372,7 @@ impl<'a> Pending<'a> {
             carried_bytes: self.block.take_carried(),
         };
         let (ring, words) = self.block.ring();
-        let frames = self.frames.iter().take(self.len).map(|f| *f as u64);
+        let frames = self.frames.iter().map(|f| *f as u64);
         let pushed = ring.push(words, &sample.header(), frames);
         debug_assert!(pushed, "room was there and only this thread takes it");
     }
