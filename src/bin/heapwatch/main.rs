@@ -5,10 +5,14 @@
 mod anomaly;
 mod capacity;
 mod changepoint;
+mod dashboard;
 mod forecast;
+mod generated;
 mod k8s;
 mod leak;
+mod manifests;
 mod prometheus;
+mod rules;
 mod series;
 mod symbolize;
 
@@ -35,6 +39,9 @@ enum Verb {
     Anomaly(anomaly::Arguments),
     Forecast(forecast::Forecasts),
     Capacity(Box<capacity::Capacity>),
+    Rules(Box<rules::RuleFile>),
+    Dashboard(dashboard::DashboardFile),
+    Manifests(Box<manifests::ManifestFiles>),
 }
 
 fn main() -> ExitCode {
@@ -47,6 +54,9 @@ fn main() -> ExitCode {
         Verb::Anomaly(arguments) => anomaly::run(&arguments),
         Verb::Forecast(v) => v.run(),
         Verb::Capacity(args) => capacity::run(&args),
+        Verb::Rules(v) => v.run(),
+        Verb::Dashboard(v) => v.run(),
+        Verb::Manifests(v) => v.run(),
     };
     match done {
         Ok(code) => code,
