@@ -100,7 +100,7 @@ impl Selector {
 fn query_variable(name: &str, label: &str, query: &str, current: Value, several: bool) -> Value {
     json!({
         "name": name, "label": label, "type": "query", "datasource": panel::datasource(),
-        "definition": query, "query": { "query": query, "refId": name },
+        "query": { "query": query, "refId": name },
         "current": current, "multi": several, "includeAll": several,
         "hide": 0, "refresh": 2, "sort": 1, "regex": "", "skipUrlSync": false, "options": [],
     })

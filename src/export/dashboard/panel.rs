@@ -203,7 +203,7 @@ impl Kind {
                 "cellGap": 1,
                 "color": { "mode": "scheme", "scheme": "Oranges", "steps": 64, "exponent": 0.5, "fill": "dark-orange", "reverse": false },
                 "yAxis": { "unit": "bytes" },
-                "tooltip": { "mode": "single", "yHistogram": false },
+                "tooltip": { "show": true, "yHistogram": false },
                 "legend": { "show": true },
             }),
             Kind::Table => json!({ "showHeader": true, "cellHeight": "sm" }),

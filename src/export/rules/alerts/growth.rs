@@ -1,7 +1,7 @@
 //! Growth of resident memory, for what no call site explains and for services whose findings nobody reads.
 //!
-//! A difference over a window also sees a step that is long over. So the alerts over an hour ask besides that the last third of
-//! the window still grows at half of the pace.
+//! A difference over a window also sees a step that is long over. So the alerts over an hour ask that its first two thirds and its
+//! last third each grew at half of the pace at least: a step falls into one of them only.
 
 use super::{Action, Alert, HOUR_S, MINUTE_S};
 use crate::analyze::severity::Severity;
@@ -15,19 +15,22 @@ pub fn alerts(subject: &Subject, limits: &Limits) -> Vec<Alert> {
     kinds.iter().map(|kind| kind(subject, limits)).collect()
 }
 
-fn still_growing(subject: &Subject, bytes_per_hour: u64) -> String {
-    let s = subject.selector("");
-    format!("and deriv(memory_rss_bytes{s}[20m]) * 3600 > {} / 2", bytes(bytes_per_hour))
+/// Growth over an hour, in both of its parts.
+fn steady(subject: &Subject, bytes_per_hour: u64) -> String {
+    let rss = format!("memory_rss_bytes{}", subject.selector(""));
+    let hour = bytes(bytes_per_hour);
+    format!(
+        "{rss} - {rss} offset 1h > {hour}\nand {rss} - {rss} offset 20m > {hour} / 6\n\
+         and {rss} offset 20m - {rss} offset 1h > {hour} / 3"
+    )
 }
 
 fn leak_detected(subject: &Subject, limits: &Limits) -> Alert {
-    let s = subject.selector("");
-    let grown = format!("memory_rss_bytes{s} - memory_rss_bytes{s} offset 1h > {}", bytes(limits.hourly_bytes));
-    let still = still_growing(subject, limits.hourly_bytes);
+    let grown = steady(subject, limits.hourly_bytes);
     Alert {
         name: "MemoryLeakDetected",
         severity: Severity::Critical,
-        expr: format!("{grown}\n{still}\n{}", settled(subject, limits.warm_up_s, HOUR_S)),
+        expr: format!("{grown}\n{}", settled(subject, limits.warm_up_s, HOUR_S)),
         hold_s: 10 * MINUTE_S,
         summary: "{{ $labels.instance }} grows like a leak".into(),
         description: "The resident set grew by {{ $value | humanize1024 }}B within an hour and still grows.".into(),
@@ -49,18 +52,23 @@ fn rapid(subject: &Subject, limits: &Limits) -> Alert {
     }
 }
 
-/// `resets` counts the falls of a series. It is asked of the smoothed one: noise alone makes a raw gauge fall.
+/// `resets` counts the falls of a series. It is asked of the smoothed one: noise alone makes a raw gauge fall. Smoothing spreads a
+/// step over 5 minutes, so the alert must hold for longer than that.
 fn monotonic(subject: &Subject, limits: &Limits) -> Alert {
     const WINDOW_S: u64 = 30 * MINUTE_S;
-    let s = subject.selector("");
-    let grown = format!("{SMOOTH_RSS}{s} - {SMOOTH_RSS}{s} offset 30m > {}", bytes(limits.monotonic_bytes));
-    let no_fall = format!("and resets({SMOOTH_RSS}{s}[30m]) == 0");
+    let rss = format!("{SMOOTH_RSS}{}", subject.selector(""));
+    let least = bytes(limits.monotonic_bytes);
+    let grown = format!(
+        "{rss} - {rss} offset 30m > {least}\nand {rss} - {rss} offset 10m > {least} / 6\n\
+         and {rss} offset 10m - {rss} offset 30m > {least} / 3"
+    );
+    let no_fall = format!("and resets({rss}[30m]) == 0");
     Alert {
         name: "MonotonicMemoryGrowth",
         severity: Severity::High,
         // 5 minutes more, as the smoothed series looks back so far.
         expr: format!("{grown}\n{no_fall}\n{}", settled(subject, limits.warm_up_s + 5 * MINUTE_S, WINDOW_S)),
-        hold_s: 5 * MINUTE_S,
+        hold_s: 10 * MINUTE_S,
         summary: "{{ $labels.instance }} has grown for 30 minutes without a fall".into(),
         description: "The resident set grew by {{ $value | humanize1024 }}B in 30 minutes and never fell.".into(),
         action: Action::Page,
@@ -68,17 +76,14 @@ fn monotonic(subject: &Subject, limits: &Limits) -> Alert {
 }
 
 fn anomalous(subject: &Subject, limits: &Limits) -> Alert {
-    let s = subject.selector("");
-    let a_minute = limits.slow_bytes_per_minute;
-    let grown = format!("(memory_rss_bytes{s} - memory_rss_bytes{s} offset 1h) / 60 > {}", bytes(a_minute));
-    let still = still_growing(subject, a_minute * 60);
+    let grown = steady(subject, limits.slow_bytes_per_minute * 60);
     Alert {
         name: "AnomalousMemoryPattern",
         severity: Severity::Medium,
-        expr: format!("{grown}\n{still}\n{}", settled(subject, limits.warm_up_s, HOUR_S)),
+        expr: format!("{grown}\n{}", settled(subject, limits.warm_up_s, HOUR_S)),
         hold_s: 30 * MINUTE_S,
         summary: "{{ $labels.instance }} keeps growing".into(),
-        description: "Over an hour the resident set grew by {{ $value | humanize1024 }}B a minute.".into(),
+        description: "Over an hour the resident set grew by {{ $value | humanize1024 }}B.".into(),
         action: Action::Investigate,
     }
 }
