@@ -34,7 +34,7 @@ fn every_alert_fires_when_it_must_and_only_then() {
         let kinds: BTreeSet<bool> = cases.iter().filter(|c| c.alert == alert).map(|c| c.fires).collect();
         assert_eq!(kinds.len(), 2, "{alert} needs a case in which it fires and one in which it does not");
     }
-    evaluate(cases.iter().map(cases::document).collect());
+    evaluate(cases::documents(&cases));
 }
 
 #[test]
@@ -66,9 +66,8 @@ fn annotations_say_what_where_and_how_much() {
 #[test]
 fn a_test_that_should_fail_does() {
     let dir = folder();
-    let wrong = cases::Case { fires: false, ..cases::all().remove(0) };
-    let document =
-        json!({ "rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": [cases::document(&wrong)] });
+    let wrong = cases::documents(&[cases::Case { fires: false, ..cases::all().remove(0) }]);
+    let document = json!({ "rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": wrong });
     std::fs::write(dir.path().join("tests.yaml"), document.to_string()).expect("written");
     assert!(!tool("promtool", &["test", "rules", "tests.yaml"], dir.path()).0);
 }
