@@ -15,7 +15,7 @@ use super::pool::Member;
 /// Steps on either side whose errors are lent, as a share of the checked ones.
 const LENT: f64 = 0.25;
 /// Weights were chosen on the same errors, which makes these a little too small.
-const OPTIMISM: f64 = 1.08;
+const OPTIMISM: f64 = 1.12;
 /// Least half width where nothing could be checked, as a share of the level.
 const UNCHECKED: f64 = 0.05;
 
