@@ -156,21 +156,27 @@ impl Prefix {
     /// `values` less the mean of the `period` rows around each; near an end, less the mean of that end's whole period.
     pub(super) fn detrended(&self, values: &[f64], period: f64) -> Vec<f64> {
         let n = values.len() as f64;
-        let half = period / 2.0;
-        values
-            .iter()
-            .enumerate()
-            .map(|(i, v)| {
-                let middle = (i as f64 + 0.5).clamp(half, (n - half).max(half));
-                v - self.mean(middle - half, (middle + half).min(n))
-            })
-            .collect()
+        let mut trend = vec![self.mean(0.0, period.min(n)); (period / 2.0 - 0.5).ceil() as usize];
+        let inner = running(&self.sums, period).zip(running(&self.counts, period));
+        trend.extend(inner.map(|(sum, count)| if count > 0.0 { sum / count } else { 0.0 }));
+        trend.resize(values.len(), self.mean((n - period).max(0.0), n));
+        values.iter().zip(trend).map(|(v, t)| v - t).collect()
     }
 
     fn mean(&self, from: f64, to: f64) -> f64 {
         let count = at(&self.counts, to) - at(&self.counts, from);
         if count > 0.0 { (at(&self.sums, to) - at(&self.sums, from)) / count } else { 0.0 }
     }
+}
+
+/// Sums over the `period` rows around each row for which they are there. All these windows end at the same fractions of a
+/// row, so that each costs a few operations: this is the inner loop of the whole search.
+fn running(sums: &[f64], period: f64) -> impl Iterator<Item = f64> {
+    let (before, after) = (period / 2.0 - 0.5, period / 2.0 + 0.5);
+    let (low, high) = (before.ceil() - before, after.fract());
+    let part = |w: &[f64], fraction: f64| w[0] + fraction * (w[1] - w[0]);
+    let ends = sums.windows(2).skip((before.ceil() + after.floor()) as usize);
+    sums.windows(2).zip(ends).map(move |(from, to)| part(to, high) - part(from, low))
 }
 
 fn at(sums: &[f64], x: f64) -> f64 {
