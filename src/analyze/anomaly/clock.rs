@@ -32,6 +32,10 @@ impl Clock {
         Clock { first: Vec::with_capacity(FIRST_ROWS), last_s: None, step_s: None, now_s: 0.0 }
     }
 
+    pub(super) fn is_sound(&self) -> bool {
+        self.first.len() < FIRST_ROWS && self.step_s.is_none_or(|s| s > 0.0) && self.now_s >= 0.0
+    }
+
     pub(super) fn step_s(&self) -> Option<f64> {
         self.step_s
     }

@@ -20,6 +20,11 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Whether a saved setting is one that can be set.
+    pub(super) fn is_sound(&self) -> bool {
+        Config::default().alarm_surprise(self.alarm).is_ok()
+    }
+
     /// Surprise, −log10 of the chance in a block of six hours, from which a row is an anomaly. Default 2.4. One more makes
     /// alarms about ten times as rare and misses the weaker half of gradual anomalies; one less does the opposite.
     ///

@@ -19,10 +19,13 @@ const BLOCK_ROWS: u32 = 48;
 const LEARN: f64 = 2.3;
 /// Largest value taken: squares of it stay finite.
 const LARGEST: f64 = 1e150;
+/// Rows that a state may claim to have seen; leaves room to count on.
+pub(super) const MOST_ROWS: u64 = 1 << 53;
 
 /// A streaming detector for one series. `push` costs constant time (amortised) and the whole state is bounded; it can be
 /// serialised at any row and continues exactly where it was.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(try_from = "Saved")]
 pub struct AnomalyDetector {
     config: Config,
     clock: Clock,
@@ -30,6 +33,39 @@ pub struct AnomalyDetector {
     model: Option<Model>,
     news: News,
     open: Option<Open>,
+}
+
+/// A detector as it was written down, which somebody may have edited since.
+#[derive(Deserialize)]
+struct Saved {
+    config: Config,
+    clock: Clock,
+    rows: u64,
+    model: Option<Model>,
+    news: News,
+    open: Option<Open>,
+}
+
+impl TryFrom<Saved> for AnomalyDetector {
+    type Error = &'static str;
+
+    fn try_from(s: Saved) -> Result<AnomalyDetector, &'static str> {
+        if !(s.config.is_sound()
+            && s.clock.is_sound()
+            && s.rows < MOST_ROWS
+            && s.model.as_ref().is_none_or(Model::is_sound))
+        {
+            return Err("not a state that a detector can be in");
+        }
+        Ok(AnomalyDetector {
+            config: s.config,
+            clock: s.clock,
+            rows: s.rows,
+            model: s.model,
+            news: s.news,
+            open: s.open,
+        })
+    }
 }
 
 /// What is learned once the usual step is known.
@@ -148,6 +184,16 @@ impl Model {
             block_end_s: block_s(step_s),
             block_rows: 0,
         }
+    }
+
+    /// Whether rows can be pushed into it: lengths fit, widths are above zero, counters have room.
+    fn is_sound(&self) -> bool {
+        let tails = self.tails.iter().chain([&self.band]).all(Tail::is_sound);
+        tails
+            && self.seasons.is_sound()
+            && self.statistics.is_sound()
+            && self.level.is_sound()
+            && self.block_rows < u32::MAX / 2
     }
 
     fn is_warm(&self) -> bool {

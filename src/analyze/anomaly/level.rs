@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::detector::MOST_ROWS;
 use super::statistics::Observed;
 
 /// Time constants in hours, and in rows where rows are far apart.
@@ -22,12 +23,16 @@ impl Level {
         Level { fast: value, slow: value, rows: 0 }
     }
 
+    pub(super) fn is_sound(&self) -> bool {
+        self.rows < MOST_ROWS
+    }
+
     /// `clip` bounds what one row can do to the slow level.
     pub(super) fn learn(&mut self, row: &Observed, from_fast: f64, clip: f64, abnormal: bool) {
         self.rows += 1;
         let pace = if abnormal { ABNORMAL_PACE } else { 1.0 };
         let cold = 1.0 / (self.rows as f64 + 1.0);
         self.fast += pace * row.share(FAST.0, FAST.1) * from_fast;
-        self.slow += pace * row.share(SLOW.0, SLOW.1).max(cold) * row.from_slow.clamp(-clip, clip);
+        self.slow += pace * row.share(SLOW.0, SLOW.1).max(cold) * row.from_slow.min(clip).max(-clip);
     }
 }

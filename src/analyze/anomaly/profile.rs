@@ -60,6 +60,14 @@ impl Profile {
         Some(Profile { period_s, phase_s: period_s / phases as f64, values, spread })
     }
 
+    /// Whether any time has a phase in it.
+    pub(super) fn is_sound(&self) -> bool {
+        let phases = self.values.len();
+        let covered = (self.period_s - self.phase_s * phases as f64).abs() <= 1e-6 * self.period_s;
+        let spread = self.spread.len() == phases && self.spread.iter().all(|s| *s >= 0.0);
+        (1..=PHASES).contains(&phases) && spread && self.phase_s > 0.0 && covered
+    }
+
     /// The seasonal part at `clock_s`, and how uncertain it is: the spread over cycles and half the local slope.
     pub(super) fn at(&self, clock_s: f64) -> (f64, f64) {
         let n = self.values.len();

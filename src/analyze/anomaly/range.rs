@@ -20,6 +20,10 @@ impl Range {
         Range { closed: VecDeque::new(), past: None, running: None }
     }
 
+    pub(super) fn is_sound(&self) -> bool {
+        self.closed.len() <= BLOCKS
+    }
+
     /// Distance outside the known range in units of its width; 0 inside it, or while it has no width.
     pub(super) fn excess(&self, value: f64) -> f64 {
         let Some((low, high)) = joined(self.past, self.running).filter(|(low, high)| high > low) else { return 0.0 };

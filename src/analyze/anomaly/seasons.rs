@@ -44,6 +44,10 @@ impl Seasons {
         Seasons { slots: Slots::new(step_s), profile: None, next_look_s: first, next_build_s: first }
     }
 
+    pub(super) fn is_sound(&self) -> bool {
+        self.slots.is_sound() && self.profile.as_ref().is_none_or(Profile::is_sound)
+    }
+
     /// Whether a season is in use.
     pub(super) fn any(&self) -> bool {
         self.profile.is_some()

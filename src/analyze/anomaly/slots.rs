@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 /// Slots kept at most. More gives a sharper seasonal profile on long histories, at eight bytes a slot.
 pub(super) const CAPACITY: usize = 4096;
 
+/// Slots are numbered up to here; times beyond, which no calendar has, share the last one.
+const LAST_SLOT: u64 = 1 << 53;
+
 /// Slot means, oldest first. Slot `first + i` covers `[(first + i) · width, (first + i + 1) · width)`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Slots {
@@ -23,6 +26,11 @@ pub(super) struct Slots {
 impl Slots {
     pub(super) fn new(width_s: f64) -> Slots {
         Slots { width_s, first: 0, means: Vec::new(), sum: 0.0, rows: 0 }
+    }
+
+    pub(super) fn is_sound(&self) -> bool {
+        let sane = self.width_s > 0.0 && self.means.len() <= CAPACITY;
+        sane && self.first <= LAST_SLOT && self.rows < u32::MAX / 2
     }
 
     pub(super) fn width_s(&self) -> f64 {
@@ -66,7 +74,7 @@ impl Slots {
     }
 
     fn slot_of(&self, clock_s: f64) -> u64 {
-        (clock_s / self.width_s) as u64
+        ((clock_s / self.width_s) as u64).min(LAST_SLOT)
     }
 
     fn make_room(&mut self, max_width_s: f64) {

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::detector::MOST_ROWS;
 use super::predictor::Predictor;
 use super::range::Range;
 
@@ -120,6 +121,10 @@ impl Statistics {
             range: Range::new(),
             predictor: Predictor::new(),
         }
+    }
+
+    pub(super) fn is_sound(&self) -> bool {
+        self.rows < MOST_ROWS && self.range.is_sound() && self.spread >= 0.0 && self.season_spread >= 0.0
     }
 
     /// The short mean before the present row: where a series was before an event.

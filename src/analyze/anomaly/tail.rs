@@ -32,6 +32,8 @@ const LEAST_BLOCKS: usize = 2;
 pub(super) struct Tail {
     logs: VecDeque<f64>,
     peaks: [f64; HORIZONS.len()],
+    /// −log10 of the chance of a new peak, by horizon. Kept, as it changes only with a block and is asked for at every row.
+    rarities: [f64; HORIZONS.len()],
     scale: f64,
     current: Option<f64>,
     pending: Option<f64>,
@@ -46,6 +48,7 @@ impl Tail {
         Tail {
             logs: VecDeque::new(),
             peaks: none,
+            rarities: none,
             scale: PRIOR_SCALE,
             current: None,
             pending: None,
@@ -69,17 +72,16 @@ impl Tail {
         }
         let log = z.ln();
         let running = self.current.filter(|_| !self.gradual).unwrap_or(f64::MIN);
-        let each = |(peak, horizon): (&f64, usize)| {
+        let each = |(peak, rarity): (&f64, f64)| {
             let above = (log - peak.max(running)) / (self.scale * LN_10);
-            (self.rarity(horizon) + above).max(0.0)
+            (rarity + above).max(0.0)
         };
-        self.peaks.iter().zip(HORIZONS).map(each).sum::<f64>() / HORIZONS.len() as f64
+        self.peaks.iter().zip(self.rarities).map(each).sum::<f64>() / HORIZONS.len() as f64
     }
 
     /// The value whose surprise is `s` by the middle horizon; `None` until enough blocks are known.
     pub(super) fn level(&self, s: f64) -> Option<f64> {
-        (self.logs.len() >= LEAST_BLOCKS)
-            .then(|| (self.peaks[1] + (s - self.rarity(HORIZONS[1])) * self.scale * LN_10).exp())
+        self.log_level(s).map(f64::exp)
     }
 
     /// Takes a value into the running block, at most as high as a surprise of `cap` allows.
@@ -87,7 +89,7 @@ impl Tail {
         if z <= 0.0 {
             return;
         }
-        let log = self.level(cap).map_or(z, |top| z.min(top)).ln();
+        let log = self.log_level(cap).unwrap_or(f64::INFINITY).min(z.ln());
         self.current = Some(self.current.map_or(log, |c| c.max(log)));
     }
 
@@ -106,14 +108,19 @@ impl Tail {
         self.refit();
     }
 
-    fn rarity(&self, horizon: usize) -> f64 {
-        ((self.logs.len().min(horizon) + 1) as f64).log10()
+    pub(super) fn is_sound(&self) -> bool {
+        self.logs.len() <= HORIZONS[2] && self.scale > 0.0
+    }
+
+    fn log_level(&self, s: f64) -> Option<f64> {
+        (self.logs.len() >= LEAST_BLOCKS).then(|| self.peaks[1] + (s - self.rarities[1]) * self.scale * LN_10)
     }
 
     fn refit(&mut self) {
         for (peak, horizon) in self.peaks.iter_mut().zip(HORIZONS) {
             *peak = self.logs.iter().rev().take(horizon).copied().fold(f64::MIN, f64::max);
         }
+        self.rarities = HORIZONS.map(|horizon| ((self.logs.len().min(horizon) + 1) as f64).log10());
         let n = self.logs.len() as f64;
         let mean = self.logs.iter().sum::<f64>() / n;
         let own = self.logs.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / GUMBEL_VARIANCE;

@@ -208,3 +208,69 @@ fn the_alarm_level_is_checked() {
     assert!(Config::default().alarm_surprise(f64::NAN).is_err());
     assert!(Config::default().alarm_surprise(4.0).is_ok());
 }
+
+/// Every number of a document in turn; of a list the first and the last.
+fn numbers(value: &serde_json::Value, at: &str, found: &mut Vec<String>) {
+    match value {
+        serde_json::Value::Number(_) => found.push(at.to_string()),
+        serde_json::Value::Object(fields) => fields.iter().for_each(|(k, v)| numbers(v, &format!("{at}/{k}"), found)),
+        serde_json::Value::Array(list) => {
+            let mut ends = vec![0, list.len().saturating_sub(1)];
+            ends.dedup();
+            ends.into_iter().filter_map(|i| Some((i, list.get(i)?))).for_each(|(i, v)| {
+                numbers(v, &format!("{at}/{i}"), found);
+            });
+        }
+        _ => {}
+    }
+}
+
+fn lists(value: &serde_json::Value, at: &str, found: &mut Vec<String>) {
+    match value {
+        serde_json::Value::Object(fields) => fields.iter().for_each(|(k, v)| lists(v, &format!("{at}/{k}"), found)),
+        serde_json::Value::Array(list) => {
+            found.push(at.to_string());
+            list.first().into_iter().for_each(|v| lists(v, &format!("{at}/0"), found));
+        }
+        _ => {}
+    }
+}
+
+/// Whether it was taken for a state; if so, it answers rows without a panic.
+fn survives(state: serde_json::Value) -> bool {
+    let Ok(mut detector) = serde_json::from_value::<AnomalyDetector>(state) else { return false };
+    for i in 0..60u32 {
+        detector.push(400_000.0 + 900.0 * f64::from(i), f64::from(i % 7));
+    }
+    detector.push(4e8, 1.0);
+    detector.push(4e8 + 900.0, 2.0);
+    let _seen = (detector.seasonality(), detector.baseline(), detector.open_anomaly());
+    true
+}
+
+#[test]
+fn an_edited_state_is_refused_or_survived() {
+    let mut detector = AnomalyDetector::new(Config::default());
+    for (i, v) in daily(5, 12).iter().enumerate().filter(|(i, _)| i % 15 == 0) {
+        detector.push(60.0 * i as f64, if i == 6900 { 3e9 } else { *v });
+    }
+    let sound = serde_json::to_value(&detector).unwrap();
+    assert!(survives(sound.clone()));
+    let (mut paths, mut arrays) = (Vec::new(), Vec::new());
+    numbers(&sound, "", &mut paths);
+    lists(&sound, "", &mut arrays);
+    assert!(paths.len() > 60 && arrays.len() > 10, "{paths:?} {arrays:?}");
+    let nasty = ["0", "-1", "-1e300", "1e300", "5e-324", "18446744073709551615", "4294967295"];
+    let mut refused = 0;
+    let mut edit = |path: &str, to: serde_json::Value| {
+        let mut edited = sound.clone();
+        *edited.pointer_mut(path).unwrap() = to;
+        refused += usize::from(!survives(edited));
+    };
+    for path in &paths {
+        nasty.iter().for_each(|text| edit(path, serde_json::from_str(text).unwrap()));
+    }
+    arrays.iter().for_each(|path| edit(path, serde_json::json!([])));
+    arrays.iter().for_each(|path| edit(path, vec![1.0; 5000].into()));
+    assert!(refused > 60, "{refused}");
+}
