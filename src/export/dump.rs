@@ -29,6 +29,26 @@ pub fn write(report: &Report, directory: &Path, keep: usize) -> Result<PathBuf> 
     Ok(target)
 }
 
+/// The newest report that [`write`] left in `directory`, of whichever service. Errors: the directory cannot be read; it has none.
+pub fn newest(directory: &Path) -> Result<PathBuf> {
+    let name = directory.display();
+    let entries = fs::read_dir(directory).map_err(|e| Error::cannot_read(&name.to_string(), e))?;
+    let dumps = entries.filter_map(|e| {
+        let path = e.ok()?.path();
+        Some((taken_at_ms(path.file_name()?.to_str()?)?, path))
+    });
+    let newest = dumps.max().map(|(_, path)| path);
+    newest.ok_or_else(|| {
+        Error::input(format!("{name} has no {PREFIX}*{SUFFIX}; name the directory that reports are dumped to"))
+    })
+}
+
+/// The time in a dump's name; `None` for other files.
+fn taken_at_ms(name: &str) -> Option<u64> {
+    let stem = name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?;
+    stem.rsplit('-').next()?.parse().ok()
+}
+
 fn stem(report: &Report) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
     let service: String = report.process.service.chars().map(plain).take(100).collect();
@@ -75,6 +95,8 @@ mod tests {
         let mut left: Vec<_> = fs::read_dir(&inside).unwrap().map(|e| e.unwrap().path()).collect();
         left.sort();
         assert_eq!(left.len(), 2);
+        assert_eq!(newest(&inside).unwrap(), left[1]);
+        assert!(newest(dir.path()).unwrap_err().to_string().contains("no heapwatch-"));
         let text = fs::read_to_string(&left[1]).unwrap();
         assert_eq!(Report::from_json(&text, "dump").unwrap().taken_at_s, 4.0);
     }

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::report::{Ledger, Report, SiteLine};
+use super::report::growth::{Growth, ScopeGrowth, SiteGrowth, SizeCategory, TypeGrowth};
+use super::report::{Ledger, Report, ScopeLine, SiteLine};
 use crate::analyze::heap::{growth_since, words};
-use crate::snapshot::{ProcessMemory, RecorderHealth, Scope, Site, Snapshot, Totals};
+use crate::snapshot::{ProcessMemory, RecorderHealth, Site, Snapshot, Totals};
 
 #[derive(Serialize)]
 struct SnapshotDocument<'a> {
@@ -18,9 +19,19 @@ struct SnapshotDocument<'a> {
     memory: &'a ProcessMemory,
     ledger: Ledger,
     recorder: &'a RecorderHealth,
+    history: History<'a>,
     sites: Vec<SiteLine>,
     /// Live bytes of the sites that are not listed.
     other_live_bytes: f64,
+}
+
+/// The process over time, as far back as it remembers; null where something could not be read.
+#[derive(Serialize)]
+struct History<'a> {
+    times_s: &'a [f64],
+    heap_live_bytes: &'a [f64],
+    rss_bytes: &'a [f64],
+    usage_bytes: &'a [f64],
 }
 
 #[derive(Serialize)]
@@ -36,7 +47,7 @@ pub fn snapshot(snapshot: &Snapshot, top: usize) -> String {
     let report = Report::new(snapshot, &Default::default());
     let listed = snapshot.sites.iter().take(top);
     let rest: f64 = snapshot.sites.iter().skip(top).map(|s| s.usage.live_bytes.value).sum();
-    let totals = &snapshot.totals;
+    let (totals, history) = (&snapshot.totals, &snapshot.history);
     render(&SnapshotDocument {
         schema: "heapwatch.snapshot/1",
         taken_at: words::time(snapshot.taken_at_s),
@@ -46,54 +57,15 @@ pub fn snapshot(snapshot: &Snapshot, top: usize) -> String {
         memory: &snapshot.memory,
         ledger: report.ledger,
         recorder: &snapshot.recorder,
+        history: History {
+            times_s: &history.times_s,
+            heap_live_bytes: &history.heap_live_bytes,
+            rss_bytes: &history.rss_bytes,
+            usage_bytes: &history.usage_bytes,
+        },
         sites: listed.enumerate().map(|(i, s)| SiteLine::of(i + 1, s)).collect(),
         other_live_bytes: rest,
     })
-}
-
-#[derive(Serialize)]
-struct GrowthDocument {
-    schema: &'static str,
-    taken_at: Option<String>,
-    taken_at_s: f64,
-    since_s: f64,
-    sites: Vec<SiteGrowth>,
-    types: Vec<TypeGrowth>,
-    scopes: Vec<ScopeGrowth>,
-    size_categories: Vec<SizeCategory>,
-}
-
-#[derive(Serialize)]
-struct SiteGrowth {
-    growth_bytes: f64,
-    growth_bytes_per_hour: f64,
-    #[serde(flatten)]
-    site: SiteLine,
-}
-
-#[derive(Serialize)]
-struct TypeGrowth {
-    #[serde(rename = "type")]
-    name: String,
-    live_bytes: f64,
-    live_objects: f64,
-    growth_bytes: f64,
-    growth_bytes_per_hour: f64,
-}
-
-#[derive(Serialize)]
-struct ScopeGrowth {
-    scope: Scope,
-    live_bytes: f64,
-    live_objects: f64,
-    growth_bytes: f64,
-    growth_bytes_per_hour: f64,
-}
-
-#[derive(Serialize)]
-struct SizeCategory {
-    size_category: &'static str,
-    allocations: u64,
 }
 
 /// Lines of a list that a growth document shows.
@@ -118,8 +90,8 @@ pub fn growth(snapshot: &Snapshot, since_s: Option<f64>) -> String {
     sites.sort_by(|a, b| b.growth_bytes.total_cmp(&a.growth_bytes));
     sites.truncate(LISTED);
     sites.iter_mut().zip(1..).for_each(|(s, rank)| s.site.rank = rank);
-    render(&GrowthDocument {
-        schema: "heapwatch.growth/1",
+    render(&Growth {
+        schema: super::report::growth::SCHEMA.to_owned(),
         taken_at: words::time(snapshot.taken_at_s),
         taken_at_s: snapshot.taken_at_s,
         since_s: snapshot.taken_at_s - from,
@@ -161,7 +133,7 @@ fn scopes(snapshot: &Snapshot, from_s: f64, hours: f64) -> Vec<ScopeGrowth> {
             let live = s.usage.live_bytes.value;
             let growth_bytes = growth_since(&s.live_history.0, &s.live_history.1, live, from_s);
             ScopeGrowth {
-                scope: s.scope.clone(),
+                scope: ScopeLine::of(&s.scope),
                 live_bytes: live,
                 live_objects: s.usage.live_objects.value,
                 growth_bytes,
@@ -193,7 +165,7 @@ fn size_categories(classes: &[u64]) -> Vec<SizeCategory> {
     SIZE_CATEGORIES
         .into_iter()
         .zip(counts)
-        .map(|(size_category, allocations)| SizeCategory { size_category, allocations })
+        .map(|(name, allocations)| SizeCategory { name: name.to_owned(), allocations })
         .collect()
 }
 

@@ -3,6 +3,8 @@
 #[cfg(feature = "cli")]
 pub mod csv;
 #[cfg(feature = "cli")]
+pub mod endpoint;
+#[cfg(feature = "cli")]
 pub mod prometheus_api;
 #[cfg(feature = "cli")]
 pub mod usage_csv;

@@ -21,7 +21,7 @@ enum Detector {
 
 /// The least severity for exit status 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum FailOn {
+pub enum FailOn {
     Low,
     Medium,
     High,
@@ -59,7 +59,7 @@ pub fn run(args: &LeakArgs) -> Result<ExitCode> {
     Ok(ExitCode::from(u8::from(failed)))
 }
 
-fn severity(least: FailOn) -> Severity {
+pub fn severity(least: FailOn) -> Severity {
     match least {
         FailOn::Low => Severity::Low,
         FailOn::Medium => Severity::Medium,

@@ -5,20 +5,25 @@
 mod anomaly;
 mod capacity;
 mod changepoint;
+mod completions;
 mod dashboard;
+mod diff;
 mod forecast;
 mod generated;
 mod k8s;
 mod leak;
+mod live;
 mod manifests;
 mod prometheus;
+mod report;
 mod rules;
 mod series;
 mod symbolize;
+mod top;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// Which code is growing, how sure that is, and when the memory limit will be hit.
 #[derive(Parser)]
@@ -42,6 +47,14 @@ enum Verb {
     Rules(Box<rules::RuleFile>),
     Dashboard(dashboard::DashboardFile),
     Manifests(Box<manifests::ManifestFiles>),
+    /// The leak report of a live process or a dump
+    Report(report::Arguments),
+    /// The call sites of a live process that grow fastest or hold most
+    Top(top::Arguments),
+    /// Call sites by growth from one report or profile to another
+    Diff(diff::Arguments),
+    /// Completions for a shell
+    Completions(completions::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -57,6 +70,10 @@ fn main() -> ExitCode {
         Verb::Rules(v) => v.run(),
         Verb::Dashboard(v) => v.run(),
         Verb::Manifests(v) => v.run(),
+        Verb::Report(args) => report::run(&args),
+        Verb::Top(args) => top::run(&args),
+        Verb::Diff(args) => diff::run(&args),
+        Verb::Completions(args) => completions::run(&args, Cli::command()),
     };
     match done {
         Ok(code) => code,

@@ -56,10 +56,7 @@ pub struct Stretch {
 
 impl Connection {
     pub fn client(&self, url: &str) -> Result<Client> {
-        let timeout = Duration::try_from_secs_f64(self.timeout)
-            .ok()
-            .filter(|t| !t.is_zero())
-            .ok_or_else(|| Error::bad_argument("--timeout must be a positive number of seconds"))?;
+        let timeout = self.time_limit()?;
         let identity = self.cert_file.clone().zip(self.key_file.clone());
         Client::new(&Server {
             auth: self.auth()?,
@@ -71,6 +68,12 @@ impl Connection {
             identity,
             ..Server::new(url)
         })
+    }
+
+    /// `--timeout`.
+    pub fn time_limit(&self) -> Result<Duration> {
+        let timeout = Duration::try_from_secs_f64(self.timeout).ok().filter(|t| !t.is_zero());
+        timeout.ok_or_else(|| Error::bad_argument("--timeout must be a positive number of seconds"))
     }
 
     fn auth(&self) -> Result<Auth> {

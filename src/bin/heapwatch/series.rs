@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::PathBuf;
 
+use crate::live::{Access, OfProcess};
 use crate::prometheus::{Connection, Stretch};
 use clap::{Args, ValueEnum};
 use heapwatch::analyze::series::{Row, Series};
@@ -33,6 +34,11 @@ pub struct Input {
     connection: Connection,
     #[command(flatten)]
     stretch: Stretch,
+    /// Which memory of the live process
+    #[arg(long, value_enum, value_name = "MEMORY", default_value = "heap")]
+    memory: OfProcess,
+    #[command(flatten)]
+    access: Access,
 }
 
 /// One of these must be given, and only one.
@@ -45,6 +51,9 @@ struct Source {
     /// Address of a Prometheus-compatible server
     #[arg(long, value_name = "URL", requires = "query")]
     prometheus: Option<String>,
+    /// Address of a live process that serves its endpoints, such as http://127.0.0.1:8001
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
 }
 
 /// Rows as they are read.
@@ -71,8 +80,12 @@ impl Input {
         Ok(Box::new(csv::rows(reader, &name)?))
     }
 
-    /// The series of `--prometheus`, when that is the source. What the server warns of goes to standard error.
+    /// The series of `--url` or `--prometheus`, when that is the source. What the server warns of goes to standard error.
     fn remote(&self) -> Result<Option<Series>> {
+        if let Some(url) = &self.source.url {
+            let endpoint = self.access.endpoint(url, self.connection.time_limit()?)?;
+            return endpoint.history(self.memory.into()).map(Some);
+        }
         let Some((url, query)) = self.source.prometheus.as_ref().zip(self.query.as_ref()) else { return Ok(None) };
         let (series, warnings) = read_series(&self.connection.client(url)?, query, self.stretch.range())?;
         warnings.iter().for_each(|w| eprintln!("heapwatch: {url} warns: {w}"));

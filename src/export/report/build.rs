@@ -50,9 +50,16 @@ fn process(s: &Snapshot) -> Process {
         freed_bytes: s.totals.freed_bytes,
         rss_bytes: s.memory.rss_bytes,
         virtual_bytes: s.memory.virtual_bytes,
+        requests: requests(s),
         limit_bytes: limit.map(|l| l.bytes),
         limit_source: limit.map(|l| l.source.clone()),
     }
+}
+
+/// Requests so far, when any endpoint was entered.
+fn requests(s: &Snapshot) -> Option<u64> {
+    let endpoints = s.scopes.iter().filter(|s| s.scope.endpoint.is_some());
+    endpoints.map(|s| s.entries).reduce(u64::saturating_add)
 }
 
 impl Verdict {
@@ -116,7 +123,7 @@ impl SiteLine {
             allocated_bytes: u.allocated_bytes,
             live_samples: u.live_samples,
             type_name: site.type_name.as_ref().map(ToString::to_string),
-            scope: ScopeLine::new(&site.scope),
+            scope: ScopeLine::of(&site.scope),
             responsible_frame: frame(responsible_frame),
             allocating_frame: frame(site.allocating_frame),
             stack: site.stack.iter().take(FRAMES).map(FrameLine::new).collect(),
@@ -136,7 +143,7 @@ impl FrameLine {
 }
 
 impl ScopeLine {
-    fn new(scope: &snapshot::Scope) -> ScopeLine {
+    pub(crate) fn of(scope: &snapshot::Scope) -> ScopeLine {
         let of = |part: &Option<std::sync::Arc<str>>| part.as_ref().map(ToString::to_string);
         ScopeLine {
             component: of(&scope.component),

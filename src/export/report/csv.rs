@@ -42,7 +42,7 @@ fn line(leak: &Leak) -> String {
     fields.map(quoted).join(",")
 }
 
-fn quoted(field: String) -> String {
+pub(super) fn quoted(field: String) -> String {
     if field.contains([',', '"', '\n', '\r']) { format!("\"{}\"", field.replace('"', "\"\"")) } else { field }
 }
 

@@ -5,10 +5,14 @@
 
 mod build;
 mod csv;
+pub mod diff;
+mod diff_text;
+pub mod growth;
 mod text;
 
 use serde::{Deserialize, Serialize};
 
+use crate::analyze::severity::{Severity, Thresholds};
 use crate::error::{Error, Result};
 
 /// The schema that this version writes and reads.
@@ -53,6 +57,9 @@ pub struct Process {
     pub heap_live_objects: u64,
     pub allocated_bytes: u64,
     pub freed_bytes: u64,
+    /// Requests so far, where endpoints are scopes.
+    #[serde(default)]
+    pub requests: Option<u64>,
     pub rss_bytes: Option<u64>,
     pub virtual_bytes: Option<u64>,
     pub limit_bytes: Option<u64>,
@@ -208,15 +215,24 @@ impl Report {
         struct Head {
             schema: Option<String>,
         }
-        let not = |e: serde_json::Error| Error::input(format!("{name} is no {SCHEMA} document")).because(e);
-        let head: Head = serde_json::from_str(text).map_err(not)?;
+        let head: Head = serde_json::from_str(text).map_err(|e| unreadable(name, SCHEMA, e))?;
         match head.schema.as_deref() {
-            Some(SCHEMA) => serde_json::from_str(text).map_err(not),
+            Some(SCHEMA) => serde_json::from_str(text).map_err(|e| unreadable(name, SCHEMA, e)),
             other => {
                 let found = other.unwrap_or("none");
                 Err(Error::input(format!("{name} has the schema `{found}`; this version reads `{SCHEMA}`")))
             }
         }
+    }
+
+    /// The worst severity of a leak; a leak that no site explains has the severity of its rate. A word that this version does
+    /// not know counts as critical: better looked at than missed.
+    pub fn worst(&self) -> Severity {
+        let known = [Severity::None, Severity::Low, Severity::Medium, Severity::High, Severity::Critical];
+        let named = |word: &str| known.into_iter().find(|s| s.name() == word).unwrap_or(Severity::Critical);
+        let sites = self.leaks.iter().map(|l| named(&l.severity)).max();
+        let process = || Thresholds::default().severity(0.0, self.verdict.rate_bytes_per_hour);
+        sites.unwrap_or_else(|| if self.verdict.leak { process() } else { Severity::None })
     }
 
     /// Leaks as CSV, one a line, with a header; sizes in bytes.
@@ -228,4 +244,14 @@ impl Report {
     pub fn to_text(&self) -> String {
         text::render(self)
     }
+}
+
+/// What is wrong with a document that does not parse, and what to do about it.
+fn unreadable(name: &str, schema: &str, cause: serde_json::Error) -> Error {
+    let what = match cause.classify() {
+        serde_json::error::Category::Eof => "is cut off; take it again",
+        _ => "is no document of",
+    };
+    let schema = if cause.is_eof() { String::new() } else { format!(" {schema}") };
+    Error::input(format!("{name} {what}{schema}")).because(cause)
 }
