@@ -2,7 +2,8 @@
 //! pointers), against libgcc's unwinder, at 39 and 69 frames of 64 different functions.
 //!
 //! Every number is the least of many: what the machine does meanwhile only ever adds. "Cool" captures once after
-//! reading 256 KiB of other memory, more than the first-level cache; "cold" after 4 MiB, more than the second. With `--test`, a few rounds and no claim.
+//! reading 256 KiB of other memory, more than the first-level cache; "cold" after 4 MiB, more than the second. With
+//! `HEAPWATCH_BENCH_BRIEF=1`, a few rounds and no claim.
 
 use std::ffi::{c_int, c_void};
 use std::hint::black_box;
@@ -107,7 +108,7 @@ fn measure(depth: usize, rounds: usize) {
 }
 
 fn main() {
-    let rounds = if std::env::args().any(|argument| argument == "--test") { 3 } else { 300 };
+    let rounds = if std::env::var_os("HEAPWATCH_BENCH_BRIEF").is_some() { 3 } else { 300 };
     println!("{:?}", stack::refresh());
     for depth in [39, 69] {
         measure(depth, rounds);
