@@ -66,6 +66,9 @@ fn main() -> Result<()> {
     let results = measure(&variants, &columns, rounds)?;
     print!("{}", table::render(&variants, &columns, &results));
     println!();
+    if options.brief {
+        println!("A tiny round: it shows that everything runs, and its figures mean nothing.");
+    }
     println!("{}", table::footer(load, started.elapsed()));
     Ok(())
 }

@@ -101,8 +101,8 @@ pub fn rounds(work: &str) -> u32 {
 /// Whether a cell is measured at all.
 pub fn applies(variant: &Variant, work: &str) -> bool {
     match work {
-        // A full gigabyte-sized heap is what dhat cannot hold, and takes long: one interval is enough.
-        "big_heap" => variant.share == 1,
+        // dhat cannot hold a heap this large. To fill it takes long, so one interval is enough.
+        "big_heap" => variant.share == 1 && variant.interval_bytes != Some(64 * KIB),
         // A sample is taken of every allocation, so one row of each sampling recorder is enough.
         "sample" => variant.interval_bytes.is_none_or(|bytes| bytes == 512 * KIB),
         _ => true,
