@@ -43,7 +43,10 @@ fn rows(out: &mut impl Write, seed: u64, made: &Made, between: u64) -> io::Resul
         }
         next = span + (LOOK_EVERY * span).max(600.0);
         looks += 1;
-        if let Some(look) = Look::at(&history).filter(|_| last || looks.is_multiple_of(between)) {
+        if !last && !looks.is_multiple_of(between) {
+            continue;
+        }
+        if let Some(look) = Look::at(&history) {
             let (leaks, weight) = truth(made.leak.as_ref(), t - start);
             let numbers: Vec<String> = look.features.iter().map(|x| format!("{x:.5}")).collect();
             writeln!(out, "{seed},{},{},{leaks},{weight},{}", t - start, u8::from(last), numbers.join(","))?;

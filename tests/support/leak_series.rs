@@ -3,7 +3,7 @@
 //! They are what the leak judge is fitted on and what its false-alarm rate is tested with. Shapes are drawn from wide ranges,
 //! so that the judge learns what growth looks like rather than one generator's habits: load by day and week or by any
 //! other cycle, warm-up, caches that fill, purges, restarts, deploys, traffic that grows, allocators that keep their peak,
-//! bursts, toggling and wandering levels.
+//! bursts, toggling and wandering levels. Some are two of these at once, as services are.
 
 /// splitmix64 with a few distributions.
 pub struct Dice(u64);
@@ -66,12 +66,13 @@ pub struct Made {
 const HOUR: f64 = 3600.0;
 const DAY: f64 = 86_400.0;
 
-const BACKGROUNDS: [&str; 16] = [
+const BACKGROUNDS: [&str; 18] = [
     "steady",
     "steady",
     "cache",
     "cache_log",
     "cache",
+    "zipf",
     "purge",
     "restart",
     "deploy",
@@ -83,7 +84,11 @@ const BACKGROUNDS: [&str; 16] = [
     "wander",
     "frag",
     "site",
+    "site",
 ];
+
+/// What may come on top of a background.
+const BESIDES: [&str; 7] = ["cache", "cache", "cache_log", "zipf", "frag", "purge", "deploy"];
 
 /// One series, wholly decided by its seed. `leaking` forces or forbids a leak; by default every other series leaks.
 pub fn make(seed: u64, leaking: Option<bool>) -> Made {
@@ -102,16 +107,20 @@ pub fn make(seed: u64, leaking: Option<bool>) -> Made {
     }
     let base = d.scale(3e7, 3e10);
     let flat = if matches!(background, "toggle" | "wander") { 0.8 } else { 0.2 };
-    let amplitude = if d.chance(flat) { d.scale(0.001, 0.08) } else { d.scale(0.08, 0.8) };
+    let amplitude = if d.chance(flat) { d.scale(0.001, 0.08) } else { d.scale(0.08, 1.6) };
     let mut v = smoothed(&load, dt, d.scale(60.0, 2.0 * HOUR))
         .iter()
-        .map(|l| base * (1.0 + amplitude * (l - 1.0)))
+        .map(|l| base * (1.0 + amplitude * (l - 1.0)).max(0.1))
         .collect::<Vec<_>>();
     let resets = events(&mut d, background, span);
     warm_up(&mut d, &mut v, &t, base, &resets, span);
     healthy(&mut d, background, &mut v, &t, &load, base, span, &resets);
+    if d.chance(0.35) {
+        let besides = BESIDES[d.below(BESIDES.len())];
+        healthy(&mut d, besides, &mut v, &t, &load, base, span, &resets);
+    }
     noise(&mut d, &mut v, &t, dt, base);
-    if matches!(background, "ratchet") {
+    if background == "ratchet" || d.chance(0.15) {
         high_water(&mut d, &mut v, dt);
     }
     let leak = if leaking.unwrap_or(d.chance(0.5)) {
@@ -247,6 +256,15 @@ fn healthy(
                 work += l * dt;
                 let keys = (work / tau * 4.0).ln_1p();
                 *x += size * cap * (1.0 - (-1.6 * keys / cap).exp());
+            }
+        }
+        // A cache of keys that come by a Zipf law: the popular ones fill it at once, rare ones for ever.
+        "zipf" => {
+            let (size, tau, power) = (d.scale(0.05, 1.2) * base, d.scale(0.01, 0.5) * span, d.between(0.3, 0.8));
+            let mut work = 0.0;
+            for (x, l) in v.iter_mut().zip(load) {
+                work += l * dt;
+                *x += size * (1.0 - (-(work / tau).powf(power)).exp());
             }
         }
         "purge" => {
@@ -402,7 +420,7 @@ fn site(d: &mut Dice, t: Vec<f64>, load: Vec<f64>, start: f64, leaking: Option<b
     let size = d.scale(1e3, 2e8);
     let shape = d.below(8);
     let slow = wander(d, &t, 0.0, 1.0);
-    let tau = d.scale(0.02, 0.3) * span;
+    let tau = d.scale(0.02, 0.45) * span;
     let double = d.scale(0.01, 0.3) * span;
     let (mut filled, mut spike, mut rare) = (0.0, 0.0, 0.0);
     let (often, rarely) = (dt / (d.scale(0.005, 0.1) * span), dt / (d.scale(0.2, 2.0) * span));

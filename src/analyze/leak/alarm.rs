@@ -11,7 +11,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Smoothed log-odds above which an alarm is raised. Higher: fewer false pages, later true ones.
-const RAISE: f64 = 1.25;
+const RAISE: f64 = 1.5;
 /// Below a day of history more is asked, by so much for each factor of e: a rise that a day of load explains is no page.
 const YOUNG: f64 = 1.0;
 const DAY_S: f64 = 86_400.0;

@@ -1,6 +1,6 @@
 //! Why a verdict says what it says, in sentences with numbers.
 
-use super::look::Look;
+use super::look::{LEAST_GROWN_BYTES, Look};
 use super::rate::Rate;
 
 const MB: f64 = 1e6;
@@ -17,6 +17,9 @@ pub(super) fn sentences(look: &Look, rate: Option<&Rate>, leak: bool) -> Vec<Str
             let word = if fit.gain > 0.0 { "better" } else { "worse" };
             out.push(format!("steady growth explains it {word} than {against}: log-likelihood {:+.1}", fit.gain));
             out.push(format!("growth is {:.1} times what no explanation covers", fit.grown / fit.residual.max(1.0)));
+            if fit.grown < LEAST_GROWN_BYTES {
+                out.push(format!("growth of less than {:.0} KiB is not called a leak", LEAST_GROWN_BYTES / 1024.0));
+            }
             if fit.slowing > 0.0 {
                 out.push(format!("{:.2} MB beside it are warm-up or a cache that fills", fit.slowing / MB));
             }

@@ -67,12 +67,22 @@ struct Choice {
 pub fn fit(window: &Window, design: &Design) -> Option<Fit> {
     let (centre, scale) = centre_and_scale(&window.low)?;
     let y: Vec<f64> = window.low.iter().map(|x| (x - centre) / scale).collect();
-    let first = choose(&y, design, 0.0)?;
-    let rest = residual(&y, design, &first);
+    let steady = steady_part(design, 0.0);
+    let first = choose(&y, design, &steady, 0.0)?;
+    let rest = residual(&y, design, &steady, &first);
     let rho = autocorrelation(&rest).clamp(0.0, MOST_RHO);
-    let whitened = if rho < LEAST_RHO { None } else { choose(&y, design, rho) };
-    let chosen = whitened.unwrap_or(first);
-    Some(summary(window, design, &y, &chosen, scale, rho))
+    let white = |rho| choose(&y, design, &steady_part(design, rho), rho);
+    let second = if rho < LEAST_RHO { None } else { white(rho) };
+    let Some(second) = second else { return Some(summary(window, design, &rest, &first, scale, rho)) };
+    let rest = residual(&y, design, &steady, &second);
+    Some(summary(window, design, &rest, &second, scale, rho))
+}
+
+/// What a healthy service does besides growing, on whitened rows.
+fn steady_part(design: &Design, rho: f64) -> Basis {
+    let mut steady = Basis::default();
+    design.steady.iter().for_each(|c| steady.add(whitened(c, rho)));
+    steady
 }
 
 fn centre_and_scale(x: &[f64]) -> Option<(f64, f64)> {
@@ -84,10 +94,8 @@ fn centre_and_scale(x: &[f64]) -> Option<(f64, f64)> {
 }
 
 /// Picks hinge and, if it earns its place, slowing growth beside it, by what they leave unexplained.
-fn choose(y: &[f64], design: &Design, rho: f64) -> Option<Choice> {
+fn choose(y: &[f64], design: &Design, steady: &Basis, rho: f64) -> Option<Choice> {
     let white = |x: &[f64]| whitened(x, rho);
-    let mut steady = Basis::default();
-    design.steady.iter().for_each(|c| steady.add(white(c)));
     let rest = steady.residual(white(y));
     let apart = |columns: &[Vec<f64>]| columns.iter().map(|c| steady.apart(white(c))).collect::<Vec<_>>();
     let (slowing, late, hinges) = (apart(&design.slowing), apart(&design.late), apart(&design.hinges));
@@ -116,7 +124,7 @@ fn choose(y: &[f64], design: &Design, rho: f64) -> Option<Choice> {
         healthy_left: (steady_left - most(&by_slowing).max(most(&by_late))).max(1e-9),
         steady_left: steady_left.max(1e-9),
         slowing_left: (steady_left - most(&by_slowing)).max(1e-9),
-        swell_left: left_by_swells(&steady, design, &rest, rho, slowing.iter().zip(&by_slowing)),
+        swell_left: left_by_swells(steady, design, &rest, rho, slowing.iter().zip(&by_slowing)),
         healthy_late: most(&by_late) > most(&by_slowing),
         columns,
     })
@@ -182,9 +190,7 @@ pub(super) fn whitened(x: &[f64], rho: f64) -> Vec<f64> {
 }
 
 /// What the chosen explanation leaves of the rows, which are not whitened.
-fn residual(y: &[f64], design: &Design, choice: &Choice) -> Vec<f64> {
-    let mut steady = Basis::default();
-    design.steady.iter().for_each(|c| steady.add(c.clone()));
+fn residual(y: &[f64], design: &Design, steady: &Basis, choice: &Choice) -> Vec<f64> {
     let mut rest = y.to_vec();
     if let Some(hinge) = design.hinges.get(choice.hinge) {
         subtract(&mut rest, choice.slope, hinge);
@@ -200,11 +206,10 @@ fn autocorrelation(x: &[f64]) -> f64 {
     if power <= 0.0 { 0.0 } else { dot(x.get(1..).unwrap_or(&[]), x) / power }
 }
 
-fn summary(window: &Window, design: &Design, y: &[f64], choice: &Choice, scale: f64, rho: f64) -> Fit {
-    let rest = residual(y, design, choice);
+fn summary(window: &Window, design: &Design, rest: &[f64], choice: &Choice, scale: f64, rho: f64) -> Fit {
     let span = window.span_s();
     let onset = design.onsets.get(choice.hinge).copied().unwrap_or(0.0);
-    let freedom = (y.len() as f64 - choice.columns as f64).max(1.0);
+    let freedom = (rest.len() as f64 - choice.columns as f64).max(1.0);
     let gain = |other: f64| freedom * (other / choice.left).ln();
     let slowing = choice.slowing.and_then(|(s, a)| Some(a * design.slowing.get(s)?.last()?)).unwrap_or(0.0);
     Fit {
@@ -216,9 +221,9 @@ fn summary(window: &Window, design: &Design, y: &[f64], choice: &Choice, scale: 
         bytes_per_s_error: choice.slope_error * scale / span,
         onset,
         grown: choice.slope * (1.0 - onset) * scale,
-        residual: (dot(&rest, &rest) / rest.len().max(1) as f64).sqrt() * scale,
+        residual: (dot(rest, rest) / rest.len().max(1) as f64).sqrt() * scale,
         rho,
-        evenness: evenness(&window.shares(), &rest, choice.slope, onset),
+        evenness: evenness(&window.shares(), rest, choice.slope, onset),
         slowing: slowing * scale,
         healthy_share: 1.0 - choice.healthy_left / choice.steady_left,
         late: choice.healthy_late,

@@ -11,6 +11,9 @@ use super::window::Window;
 /// A look needs this much time; anything shorter is start-up.
 pub const LEAST_SPAN_S: f64 = 1800.0;
 
+/// Growth of fewer bytes is not called a leak, however even: a few pages that an allocator or a small table took.
+pub const LEAST_GROWN_BYTES: f64 = 65_536.0;
+
 /// What one look saw.
 #[derive(Debug, Clone)]
 pub struct Look {
@@ -34,7 +37,8 @@ impl Look {
         let design = Design::of(&window);
         let fit = fit::fit(&window, &design);
         let features = features::features(&window, &design, fit.as_ref());
-        let probability = if fit.is_some() { judge::probability(&features) } else { 0.0 };
+        let grows = fit.as_ref().is_some_and(|f| f.grown >= LEAST_GROWN_BYTES);
+        let probability = if grows { judge::probability(&features) } else { 0.0 };
         Some(Look { probability, fit, features, window, design })
     }
 

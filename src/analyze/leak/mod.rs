@@ -32,7 +32,7 @@ pub use self::alarm::AlarmChange;
 pub use self::detector::{MOST_ALARMS, StreamingLeak, detect};
 pub use self::fit::Fit;
 pub use self::history::{Block, CAPACITY, History};
-pub use self::look::{LEAST_SPAN_S, Look};
+pub use self::look::{LEAST_GROWN_BYTES, LEAST_SPAN_S, Look};
 pub use self::options::LeakOptions;
 pub use self::rate::Rate;
 pub use self::shape::Shape;

@@ -71,7 +71,7 @@ impl Window {
 
 /// Replaces wild points by the median of their neighbourhood; also says how many.
 fn without_spikes(x: &[f64]) -> (Vec<f64>, usize) {
-    let medians: Vec<f64> = (0..x.len()).map(|i| median(&mut near(x, i, REACH).to_vec()).unwrap_or(0.0)).collect();
+    let medians: Vec<f64> = (0..x.len()).map(|i| median_of_few(near(x, i, REACH))).collect();
     let mut away: Vec<f64> = x.iter().zip(&medians).map(|(x, m)| (x - m).abs()).collect();
     let far = away.clone();
     let scale = 1.4826 * median(&mut away).unwrap_or(0.0);
@@ -80,6 +80,14 @@ fn without_spikes(x: &[f64]) -> (Vec<f64>, usize) {
     let wild = |i: usize| far.get(i).is_some_and(|d| *d > WILD * scale);
     let clean = x.iter().zip(&medians).enumerate().map(|(i, (x, m))| if wild(i) { *m } else { *x }).collect();
     (clean, (0..x.len()).filter(|i| wild(*i)).count())
+}
+
+/// The median of at most 2 · [`REACH`] + 1 values, without allocating: a look takes hundreds of them.
+fn median_of_few(x: &[f64]) -> f64 {
+    let mut few = [0.0; 2 * REACH + 1];
+    let n = x.len().min(few.len());
+    few[..n].copy_from_slice(&x[..n]);
+    median(&mut few[..n]).unwrap_or(0.0)
 }
 
 fn near(x: &[f64], i: usize, reach: usize) -> &[f64] {
@@ -93,7 +101,7 @@ fn steps(x: &[f64]) -> Vec<usize> {
     if x.len() < 40 {
         return Vec::new();
     }
-    let side = |a: usize, b: usize| median(&mut x[a..b].to_vec()).unwrap_or(0.0);
+    let side = |a: usize, b: usize| median_of_few(&x[a..b]);
     let inside = SIDE..x.len() - SIDE + 1;
     let change_at = |i: usize| (side(i, i + SIDE) - side(i - SIDE, i)).abs();
     let mut change: Vec<f64> = (0..x.len()).map(|i| if inside.contains(&i) { change_at(i) } else { 0.0 }).collect();
