@@ -7,7 +7,7 @@ use std::panic::{catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 
-use heapwatch::record::stack::{self, Captured, Ended, MAX_FRAMES, StackBounds};
+use heapwatch::record::stack::{self, Captured, Ended, MAX_FRAMES, Method, StackBounds};
 
 unsafe extern "C-unwind" {
     fn _Unwind_Backtrace(each: unsafe extern "C" fn(*mut c_void, *mut c_void) -> c_int, to: *mut c_void) -> c_int;
@@ -83,14 +83,15 @@ fn descend(path: &mut Path, depth: u64) -> usize {
         return compare(path.bounds, path.outermost).len;
     }
     let depth = depth - 1;
-    1 + match path.random(8) {
+    1 + match path.random(9) {
         0 => descend(path, depth),
         1 => through_inlined(path, depth),
         2 => through_closure(|path| descend(path, depth), path),
-        3 => through_dyn(&Method(depth), path),
+        3 => through_dyn(&Level(depth), path),
         4 => through_room::<3>(path, depth) + through_room::<900>(path, 0),
         5 => through_qsort(path, depth),
         6 => through_drop(path, depth),
+        7 => through_code_without_frame_pointer(path, depth),
         _ => through_unwinding(path, depth),
     }
 }
@@ -113,9 +114,9 @@ trait Descend {
     fn go(&self, path: &mut Path) -> usize;
 }
 
-struct Method(u64);
+struct Level(u64);
 
-impl Descend for Method {
+impl Descend for Level {
     fn go(&self, path: &mut Path) -> usize {
         descend(path, self.0)
     }
@@ -155,6 +156,50 @@ fn through_qsort(path: &mut Path, depth: u64) -> usize {
     // SAFETY: the array has so many elements of that size, and the comparison does not unwind.
     unsafe { libc::qsort(numbers.as_mut_ptr().cast(), numbers.len(), size_of::<u32>(), Some(order)) };
     numbers.len()
+}
+
+// As a C compiler writes functions that keep no frame pointer and need the register for something else.
+#[cfg(target_arch = "x86_64")]
+std::arch::global_asm!(
+    ".text",
+    "call_without_frame_pointer:",
+    ".cfi_startproc",
+    "push rbp",
+    ".cfi_def_cfa_offset 16",
+    ".cfi_offset rbp, -16",
+    "mov rbp, 42",
+    "mov rax, rdi",
+    "mov rdi, rsi",
+    "call rax",
+    "pop rbp",
+    ".cfi_def_cfa_offset 8",
+    "ret",
+    ".cfi_endproc",
+);
+
+#[cfg(target_arch = "x86_64")]
+unsafe extern "C" {
+    fn call_without_frame_pointer(function: extern "C" fn(*mut c_void), argument: *mut c_void);
+}
+
+/// Elsewhere nothing is between.
+#[cfg(not(target_arch = "x86_64"))]
+unsafe fn call_without_frame_pointer(function: extern "C" fn(*mut c_void), argument: *mut c_void) {
+    function(argument);
+}
+
+/// Code of the executable itself that keeps no frame pointer, between code that may.
+#[inline(never)]
+fn through_code_without_frame_pointer(path: &mut Path, depth: u64) -> usize {
+    extern "C" fn go_on(argument: *mut c_void) {
+        // SAFETY: the pair below, borrowed for the call.
+        let (path, depth) = unsafe { &mut *argument.cast::<(&mut Path, u64)>() };
+        descend(path, *depth);
+    }
+    let mut argument = (path, depth);
+    // SAFETY: calls `go_on` once with the pair, which nothing else uses meanwhile.
+    unsafe { call_without_frame_pointer(go_on, (&raw mut argument).cast()) };
+    black_box(1)
 }
 
 struct OnDrop<'a>(&'a mut Path, u64);
@@ -203,6 +248,15 @@ fn a_hundred_thousand_stacks_of_all_shapes_on_many_threads() {
             });
         }
     });
+    assert_eq!(stack::method(), expected_method());
+}
+
+/// What this program was built for: `tests/frame_pointers.rs` builds it with frame pointers and says so.
+fn expected_method() -> Method {
+    match std::env::var("HEAPWATCH_TEST_METHOD").as_deref() {
+        Ok("frame_pointers") => Method::FramePointers,
+        _ => Method::Tables,
+    }
 }
 
 #[test]

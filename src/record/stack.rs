@@ -81,7 +81,8 @@ impl Ended {
 pub enum Method {
     /// By the tables made of `.eh_frame`.
     Tables,
-    /// By frame pointers, which the executable was found to keep throughout; libraries by tables.
+    /// By frame pointers on those pages of the executable where all functions keep them; the rest of it and libraries by
+    /// tables.
     FramePointers,
     /// By the platform's unwinder, which may lock.
     Platform,

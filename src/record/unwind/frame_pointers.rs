@@ -1,14 +1,16 @@
 //! When a walk follows frame pointers: one load a frame instead of a look into tables.
 //!
-//! Only in the executable, and only if its tables show that every function which makes calls keeps a frame pointer. Where a
-//! walk passes into a library, tables take over and hand back, as a frame-pointer step leaves every register a
-//! table needs. The proof has a hole (code without `.eh_frame`), so walks are compared with tables' at first and now and
-//! then, and one difference ends the method for good.
+//! Only in the executable, if its tables show that most functions keep a frame pointer, and only on those pages of its code
+//! where all do. Elsewhere tables take over and hand back, as a frame-pointer step leaves every register a table needs. Above
+//! a signal handler tables lead on to the end. The proof has a hole (code without `.eh_frame`), so walks are compared with
+//! tables' at first and now and then, and one difference ends the method for good.
 
 use std::sync::atomic::{
-    AtomicBool, AtomicUsize,
+    AtomicBool, AtomicU64, AtomicUsize,
     Ordering::{Acquire, Relaxed, Release},
 };
+
+use super::rows::{PAGE_SHIFT, PageSet};
 
 /// So many walks are compared before any goes unchecked.
 const CHECKED_FIRST: usize = 64;
@@ -22,6 +24,7 @@ pub(super) struct FramePointers {
     bytes: AtomicUsize,
     walks: AtomicUsize,
     rejected: AtomicBool,
+    unframed_pages: [AtomicU64; 64],
 }
 
 /// A range of code.
@@ -32,13 +35,10 @@ pub(super) struct Code {
 }
 
 impl Code {
+    pub(super) const NONE: Self = Self { start: 0, bytes: 0 };
+
     pub(super) fn is_empty(self) -> bool {
         self.bytes == 0
-    }
-
-    #[inline(always)]
-    pub(super) fn holds(self, pc: usize) -> bool {
-        pc.wrapping_sub(self.start) < self.bytes
     }
 }
 
@@ -49,6 +49,7 @@ impl FramePointers {
             bytes: AtomicUsize::new(0),
             walks: AtomicUsize::new(0),
             rejected: AtomicBool::new(false),
+            unframed_pages: [const { AtomicU64::new(0) }; 64],
         }
     }
 
@@ -59,9 +60,21 @@ impl FramePointers {
         Code { start: self.start.load(Relaxed), bytes }
     }
 
-    /// The tables show that all of `start..end` keeps frame pointers.
-    pub(super) fn adopt(&self, start: usize, end: usize) {
+    /// Whether the frame pointer leads out of a frame whose return address is `after`, `code` being what is walked so.
+    #[inline(always)]
+    pub(super) fn lead_out_of(&self, code: Code, after: usize) -> bool {
+        let offset = after.wrapping_sub(1).wrapping_sub(code.start);
+        let page = offset >> PAGE_SHIFT;
+        offset < code.bytes
+            && self.unframed_pages.get(page / 64).is_some_and(|word| word.load(Relaxed) >> (page % 64) & 1 == 0)
+    }
+
+    /// The tables show that `start..end` keeps frame pointers but for some pages.
+    pub(super) fn adopt(&self, start: usize, end: usize, unframed_pages: &PageSet) {
         if self.bytes.load(Relaxed) == 0 && !self.rejected.load(Relaxed) {
+            for (to, &from) in self.unframed_pages.iter().zip(unframed_pages) {
+                to.store(from, Relaxed);
+            }
             self.start.store(start, Relaxed);
             self.bytes.store(end.saturating_sub(start), Release);
         }
@@ -90,11 +103,15 @@ mod tests {
     fn a_rejected_method_does_not_come_back() {
         let method = FramePointers::new();
         assert!(method.code().is_empty());
-        method.adopt(100, 200);
-        assert!(method.code().holds(100) && method.code().holds(199));
-        assert!(!method.code().holds(200) && !method.code().holds(99));
+        let mut unframed = [0; 64];
+        unframed[1] = 1;
+        method.adopt(100, 1 << 24, &unframed);
+        let leads = |after| method.lead_out_of(method.code(), after);
+        assert!(!leads(100) && leads(101) && leads(100 + (64 << 12)));
+        assert!(!leads(101 + (64 << 12)) && !leads(100 + (65 << 12)) && leads(101 + (65 << 12)));
+        assert!(leads(1 << 24) && !leads(1 + (1 << 24)));
         method.reject();
-        method.adopt(100, 200);
+        method.adopt(100, 200, &unframed);
         assert!(method.code().is_empty());
     }
 

@@ -148,7 +148,7 @@ fn random_stacks_by_frame_pointer() {
         frame_pointers: FramePointers::new(),
     };
     let main = super::modules::list().modules.remove(0).module;
-    FRAMED.frame_pointers.adopt(main.start, main.end);
+    FRAMED.frame_pointers.adopt(main.start, main.end, &[0; 64]);
     let mut code = known_code();
     code.retain(|address| (main.start..main.end).contains(address));
     let far = survive(&FRAMED, &code, 3, 50_000, true);

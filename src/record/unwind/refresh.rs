@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 use super::arena::Arena;
 use super::modules::{self, Generation, Listing, Loaded};
-use super::rows::{Census, Sections};
+use super::rows::{Census, PAGE_SET_BYTES, Sections};
 use super::table::{EntryId, PIECE_BYTES, Table};
 use super::{UNWINDER, Unwinder};
 use crate::record::stack::{Module, RefreshReport};
@@ -20,6 +20,9 @@ use crate::record::stack::{Module, RefreshReport};
 const EAGER_CODE_BYTES: usize = 16 << 20;
 /// When tables have grown to this, every further module is decoded as it is needed.
 pub(super) const EAGER_BYTES: usize = 8 << 20;
+/// Framed functions to one that is not, above which an executable is walked by frame pointers where it keeps them. The standard
+/// library as it comes has 30; a program built without frame pointers has fewer than one.
+const UNFRAMED_SHARE: usize = 8;
 /// Pieces decoded before the dynamic linker's lock is given back: about a millisecond's work.
 const PIECES_AT_A_TIME: usize = 8;
 
@@ -125,7 +128,7 @@ impl Collector {
         self.builder.begin(&mut known);
         known.entry = known.table.and_then(|table| unwinder.directory.insert(start, end, table));
         if is_main && known.keeps_frame_pointers() {
-            unwinder.frame_pointers.adopt(start, end);
+            unwinder.frame_pointers.adopt(start, end, &known.census.unframed_pages);
         }
         self.known.push(known);
     }
@@ -203,7 +206,7 @@ impl PieceDecoder<'_> {
             return Some(());
         }
         let start = self.start + (number * PIECE_BYTES) as u64;
-        let rows = self.sections.decode(start..start + PIECE_BYTES as u64, context, arena.rest(), census);
+        let rows = self.sections.decode(self.start, start..start + PIECE_BYTES as u64, context, arena.rest(), census);
         let published = rows.and_then(|rows| piece.publish(arena.take(rows)?, arena));
         if published.is_none() {
             piece.refuse();
@@ -230,8 +233,12 @@ impl Known {
         self.loaded.module.start <= pc && pc < self.loaded.module.end
     }
 
+    fn code_bytes(&self) -> usize {
+        self.loaded.module.end - self.loaded.module.start
+    }
+
     fn keeps_frame_pointers(&self) -> bool {
         let whole = self.table.is_some_and(|table| table.pieces().iter().all(|piece| piece.is_decoded()));
-        whole && self.census.framed > 0 && self.census.unframed == 0
+        whole && self.census.framed > UNFRAMED_SHARE * self.census.unframed && self.code_bytes() <= PAGE_SET_BYTES
     }
 }

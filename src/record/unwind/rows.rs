@@ -92,10 +92,11 @@ impl<'a> Sections<'a> {
         Some(Self { header, frames, bases: bases.set_eh_frame(frames_at), frames_at })
     }
 
-    /// Writes the rows of `code` into `into`, adds its functions to `census`, and returns how many rows there are. `None` when they
-    /// do not fit. Does not allocate.
+    /// Writes the rows of `code`, a piece of the module whose code begins at `module`, into `into`, adds its functions to
+    /// `census`, and returns how many rows there are. `None` when they do not fit. Does not allocate.
     pub(super) fn decode(
         &self,
+        module: u64,
         code: Range<u64>,
         context: &mut UnwindContext<usize>,
         into: &mut [Row],
@@ -109,7 +110,7 @@ impl<'a> Sections<'a> {
                 continue;
             };
             if function.initial_address() == start {
-                self.decode_function(&function, &code, context, &mut rows, census)?;
+                self.decode_function(&function, module, &code, context, &mut rows, census)?;
             }
         }
         Some(rows.len)
@@ -118,6 +119,7 @@ impl<'a> Sections<'a> {
     fn decode_function(
         &self,
         function: &FrameDescriptionEntry<Slice<'a>>,
+        module: u64,
         code: &Range<u64>,
         context: &mut UnwindContext<usize>,
         rows: &mut Rows,
@@ -134,8 +136,8 @@ impl<'a> Sections<'a> {
                 }
             }
         }
-        census.add(&shapes);
         let end = function.end_address();
+        census.add(&shapes, function.initial_address().saturating_sub(module)..end.saturating_sub(module));
         if end > code.start && end < code.end {
             rows.put((end - code.start) as u32, Rule::UNKNOWN)?;
         }
@@ -187,19 +189,43 @@ impl Rows<'_> {
     }
 }
 
-/// How many functions a walk by frame pointers gets right.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Where a walk by frame pointers is right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Census {
     /// Functions in which it is right wherever they make a call.
     pub(super) framed: usize,
-    /// Functions in which it is not.
+    /// Functions in which it may not be. (Many of them call nothing, but tables do not tell.)
     pub(super) unframed: usize,
+    /// A bit for each page of the module's code that holds a part of the latter.
+    pub(super) unframed_pages: PageSet,
+}
+
+/// A bit a page, for as much code as is ever walked by frame pointers.
+pub(super) type PageSet = [u64; 64];
+/// Bytes of code a bit stands for, as a power of two.
+pub(super) const PAGE_SHIFT: u32 = 12;
+/// The code that a set covers.
+pub(super) const PAGE_SET_BYTES: usize = (64 * 64) << PAGE_SHIFT;
+
+impl Default for Census {
+    fn default() -> Self {
+        Self { framed: 0, unframed: 0, unframed_pages: [0; 64] }
+    }
 }
 
 impl Census {
-    fn add(&mut self, shapes: &Shapes) {
-        let right = !shapes.other && (shapes.framed || !shapes.prologue);
-        *(if right { &mut self.framed } else { &mut self.unframed }) += 1;
+    /// Adds a function at these offsets in its module.
+    fn add(&mut self, shapes: &Shapes, offsets: Range<u64>) {
+        if !shapes.other && (shapes.framed || !shapes.prologue) {
+            self.framed += 1;
+            return;
+        }
+        self.unframed += 1;
+        for page in offsets.start >> PAGE_SHIFT..=offsets.end >> PAGE_SHIFT {
+            if let Some(word) = self.unframed_pages.get_mut((page / 64) as usize) {
+                *word |= 1 << (page % 64);
+            }
+        }
     }
 }
 

@@ -72,7 +72,7 @@ impl Unwinder {
     pub(super) unsafe fn walk<const BY_FRAME_POINTERS: bool>(
         &self,
         at: Registers,
-        framed: Code,
+        mut framed: Code,
         bounds: StackBounds,
         out: &mut [usize; MAX_FRAMES],
     ) -> Captured {
@@ -83,7 +83,7 @@ impl Unwinder {
         let Registers { mut after, mut sp, mut fp, mut link } = at;
         let mut mapped_to = memory.mapped_to();
         let ended = loop {
-            let by_frame_pointer = BY_FRAME_POINTERS && framed.holds(after);
+            let by_frame_pointer = BY_FRAME_POINTERS && self.frame_pointers.lead_out_of(framed, after);
             let rule = if by_frame_pointer { machine::FRAME } else { self.rule(after, &mut near) };
             // SAFETY: sp is where `memory` was entered, or a caller's, which a step found between such a one and
             // `mapped_to`; `memory` vouches for what is mapped, and has refused a stack pointer that cannot be one.
@@ -97,6 +97,10 @@ impl Unwinder {
                         recovered += usize::from(by == By::Recovery);
                         (Registers { after, sp, fp, link }, memory) = (step.at, step.memory);
                         mapped_to = memory.mapped_to();
+                        if rule == Rule::SIGNAL {
+                            // A signal interrupts functions anywhere, before they have set their frame up too.
+                            framed = Code::NONE;
+                        }
                         step.address
                     }
                     Err(ended) => break ended,
@@ -132,7 +136,7 @@ impl Unwinder {
             Ok(step) => return Ok((step, By::Rule)),
             Err(ended) => ended,
         };
-        if framed.holds(at.after) {
+        if self.frame_pointers.lead_out_of(framed, at.after) {
             let rule = self.rule(at.after, &mut { Span::EMPTY });
             return machine::step(rule, at, memory).map(|step| (step, By::Rule));
         }
