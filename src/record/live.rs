@@ -12,15 +12,13 @@
 //! Invariant: an index is in one of these states, and a slot is reused only after the collector has seen its free, so an
 //! event in a ring never meets a later life of its slot. The freed list has no capacity: a free cannot be lost.
 
-use core::ptr::NonNull;
-
-use super::map;
+use super::index_stack::IndexStack;
+use super::node;
 use super::page_map::Entry;
 use super::sync::{AtomicPtr, AtomicU32, Ordering};
-use crate::record::index_stack::IndexStack;
 
 /// Slots at most. Index 0 and [`Entry::UNTRACKED`] are no slots. The links take 4 MiB of address space, resident as used.
-pub const CAPACITY: u32 = Entry::UNTRACKED - 1;
+pub const CAPACITY: u32 = if cfg!(loom) { 3 } else { Entry::UNTRACKED - 1 };
 
 type Links = [AtomicU32; CAPACITY as usize + 1];
 
@@ -36,6 +34,16 @@ pub struct LiveTable {
 impl LiveTable {
     #[cfg(not(loom))]
     pub const fn new() -> LiveTable {
+        LiveTable {
+            links: AtomicPtr::new(core::ptr::null_mut()),
+            fresh: AtomicU32::new(1),
+            free: IndexStack::new(),
+            freed: AtomicU32::new(0),
+        }
+    }
+
+    #[cfg(loom)]
+    pub fn new() -> LiveTable {
         LiveTable {
             links: AtomicPtr::new(core::ptr::null_mut()),
             fresh: AtomicU32::new(1),
@@ -101,19 +109,11 @@ impl LiveTable {
     }
 
     fn links(&self) -> Option<&Links> {
-        let p = NonNull::new(self.links.load(Ordering::Acquire))?;
-        // SAFETY: null or a zeroed mapping of a whole `Links`, installed below and never unmapped.
-        Some(unsafe { p.as_ref() })
+        node::follow(&self.links)
     }
 
     fn links_or_map(&self) -> Option<&Links> {
-        if self.links().is_none() {
-            let fresh = map::map(size_of::<Links>())?.cast::<Links>();
-            let null = core::ptr::null_mut();
-            // Whoever comes second leaves an untouched mapping behind, once per racing thread.
-            let _ = self.links.compare_exchange(null, fresh.as_ptr(), Ordering::AcqRel, Ordering::Acquire);
-        }
-        self.links()
+        node::follow_or_grow(&self.links)
     }
 }
 

@@ -19,6 +19,7 @@ pub mod event;
 mod index_stack;
 pub mod live;
 pub mod map;
+mod node;
 pub mod page_map;
 pub mod ring;
 pub mod sampler;

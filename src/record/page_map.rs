@@ -5,16 +5,16 @@
 //! allocator's own pointer. Nodes are mapped when first needed, installed by compare-and-swap, never freed, so that a reader
 //! needs no protection. Memory: 4 KiB for each 4 MiB of addresses in which a sampled block ever began, at most.
 
-use core::ptr::NonNull;
-
-use super::map;
+use super::node::{follow, follow_or_grow};
 use super::sync::{AtomicPtr, AtomicU32, Ordering};
 
 /// Blocks begin on multiples of this.
 pub const PAGE: usize = 4096;
-const BITS: usize = 12;
+const PAGE_BITS: usize = PAGE.ilog2() as usize;
+/// Bits of the page number that one level looks at.
+const BITS: usize = if cfg!(loom) { 1 } else { 12 };
 const FANOUT: usize = 1 << BITS;
-const REACH: usize = 1 << (3 * BITS + 12);
+const REACH: usize = 1 << (3 * BITS + PAGE_BITS);
 
 /// What is known of a sampled block at its address. Never 0: an empty word means no sampled block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,11 +31,11 @@ impl Entry {
 
     fn word(self) -> u32 {
         debug_assert!(self.slot != 0 && self.slot <= Entry::UNTRACKED && (self.offset as usize) < PAGE);
-        self.slot << BITS | self.offset
+        self.slot << PAGE_BITS | self.offset
     }
 
     fn of(word: u32) -> Option<Entry> {
-        (word != 0).then_some(Entry { slot: word >> BITS, offset: word % PAGE as u32 })
+        (word != 0).then_some(Entry { slot: word >> PAGE_BITS, offset: word % PAGE as u32 })
     }
 }
 
@@ -51,6 +51,11 @@ impl PageMap {
     #[cfg(not(loom))]
     pub const fn new() -> PageMap {
         PageMap { root: [const { AtomicPtr::new(core::ptr::null_mut()) }; FANOUT] }
+    }
+
+    #[cfg(loom)]
+    pub fn new() -> PageMap {
+        PageMap { root: core::array::from_fn(|_| AtomicPtr::new(core::ptr::null_mut())) }
     }
 
     /// Whether a block at this address can have an entry at all.
@@ -90,36 +95,19 @@ impl PageMap {
     }
 
     fn word(&self, address: usize) -> Option<&AtomicU32> {
-        let middle = follow(self.root.get(address >> (2 * BITS + 12))?)?;
-        let leaf = follow(&middle[(address >> (BITS + 12)) % FANOUT])?;
-        Some(&leaf[(address >> 12) % FANOUT])
+        let middle = follow(self.root.get(address >> (2 * BITS + PAGE_BITS))?)?;
+        let leaf = follow(&middle[(address >> (BITS + PAGE_BITS)) % FANOUT])?;
+        Some(&leaf[(address >> PAGE_BITS) % FANOUT])
     }
 
     fn word_or_grow(&self, address: usize) -> Option<&AtomicU32> {
         if address >= REACH {
             return None;
         }
-        let middle = follow_or_grow(&self.root[address >> (2 * BITS + 12)])?;
-        let leaf = follow_or_grow(&middle[(address >> (BITS + 12)) % FANOUT])?;
-        Some(&leaf[(address >> 12) % FANOUT])
+        let middle = follow_or_grow(&self.root[address >> (2 * BITS + PAGE_BITS)])?;
+        let leaf = follow_or_grow(&middle[(address >> (BITS + PAGE_BITS)) % FANOUT])?;
+        Some(&leaf[(address >> PAGE_BITS) % FANOUT])
     }
-}
-
-fn follow<T>(link: &AtomicPtr<T>) -> Option<&T> {
-    let node = NonNull::new(link.load(Ordering::Acquire))?;
-    // SAFETY: a link is null or points to a zeroed mapping of a whole T, which is never unmapped (`follow_or_grow`).
-    Some(unsafe { node.as_ref() })
-}
-
-/// T is an array of atomics, for which zeroed memory is a valid value. Of two threads that grow the same link at once one
-/// wins and the other's mapping stays unused: at most one node for each thread, ever, as the link is never null again.
-fn follow_or_grow<T>(link: &AtomicPtr<T>) -> Option<&T> {
-    if let Some(node) = follow(link) {
-        return Some(node);
-    }
-    let fresh = map::map(size_of::<T>())?.cast::<T>();
-    let _ = link.compare_exchange(core::ptr::null_mut(), fresh.as_ptr(), Ordering::AcqRel, Ordering::Acquire);
-    follow(link)
 }
 
 #[cfg(all(test, not(loom)))]

@@ -1,9 +1,13 @@
 //! Atomics, from `core` or, in models, from `loom`. Everything shared in record/ goes through here.
 
 #[cfg(not(loom))]
+pub use core::hint::spin_loop;
+#[cfg(not(loom))]
 pub use core::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
 #[cfg(loom)]
-pub use loom::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
+pub use loom::hint::spin_loop;
+#[cfg(loom)]
+pub use loom::sync::atomic::{AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
 
 /// A counter with one writer: plain load, add, store. Readers see some recent value.
 #[derive(Debug)]
@@ -26,6 +30,12 @@ impl Counter {
         let sum = self.0.load(Ordering::Relaxed).wrapping_add(n);
         self.0.store(sum, Ordering::Relaxed);
         sum
+    }
+
+    /// Adds; who sees the sum and has acquired sees all that was written before. Only the one writer may call it.
+    #[inline(always)]
+    pub fn add_and_release(&self, n: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Release);
     }
 
     #[inline(always)]

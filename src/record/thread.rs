@@ -11,16 +11,21 @@
 //! A thread that allocates after its release (another library's thread-exit handler), or finds no block, is counted in shared
 //! counters, by atomic additions: exact too, only slower, and without samples.
 
-use core::cell::Cell;
-use core::ptr::NonNull;
+mod allocated;
+#[cfg_attr(any(not(unix), miri), path = "thread/exit_by_drop.rs")]
+mod exit;
+mod pool;
 
+use core::cell::Cell;
+
+use self::allocated::Allocated;
+use self::pool::{Place, Pool, Pooled};
 use super::control;
-use super::index_stack::IndexStack;
-use super::map;
+use super::node::Zeroed;
 use super::ring::{Ring, Words};
 use super::sampler;
 use super::stack::{StackBounds, StackCounters};
-use super::sync::{AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Counter, Ordering, fence};
+use super::sync::{AtomicBool, AtomicU64, Counter, Ordering, fence};
 
 /// A thread looks at the control word after this many allocated bytes at the latest: how soon a change of the settings is
 /// seen. A look costs some nanoseconds, so this could be smaller or larger by a factor of ten without being noticed.
@@ -33,7 +38,7 @@ pub const CLASSES: usize = 64 - 9;
 
 impl core::fmt::Debug for Block {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Block").field("index", &self.index.get()).finish_non_exhaustive()
+        f.debug_struct("Block").field("index", &self.place.index()).finish_non_exhaustive()
     }
 }
 
@@ -52,20 +57,13 @@ pub const DROPS: usize = 4;
 /// See the module's text. The first two cache lines are the hot path's; the counters of common size classes follow.
 #[repr(C, align(128))]
 pub struct Block {
-    /// Bytes until the owner looks whether a sample is due or a setting has changed: `look_at` less what was ever allocated.
-    /// One subtraction both counts the bytes and tells that it is time; a total and a mark to compare it with take twice the
-    /// instructions. Always at least 0 outside the slow path.
-    until_look: AtomicI64,
+    allocated: Allocated,
     freed: Counter,
     frees: Counter,
     allocations: Counter,
     /// Class 0 is what `allocations` counts beyond the others, and stays 0 here.
     classes: [Counter; CLASSES],
 
-    /// What the bytes ever allocated will be when the owner looks next. Changed together with `until_look`, under `version`.
-    look_at: Counter,
-    /// Odd while the owner changes the pair; a reader that sees it odd or changed reads again.
-    version: Counter,
     /// Where the next sampled byte lies, drawn with `armed_interval` when the control's epoch was `armed_epoch`.
     armed_due: Counter,
     armed_interval: Counter,
@@ -88,26 +86,23 @@ pub struct Block {
     internal: AtomicBool,
     claimed: AtomicBool,
     exit_rounds: Counter,
-    index: Counter,
-    /// Link of the free list this block is on.
-    link: AtomicU32,
+    place: Place,
 
     ring: Ring,
     words: Words,
 }
 
-/// Blocks in one mapping. Only what is touched becomes resident.
-const CHUNK: usize = 16;
-/// Threads alive at once that get a block; more are counted in shared counters.
-const MAX_BLOCKS: usize = 1 << 16;
+// SAFETY: integers, atomic or in arrays, and structures of them: all zeroes are zeros.
+unsafe impl Zeroed for Block {}
 
-static CHUNKS: [AtomicPtr<Block>; MAX_BLOCKS / CHUNK] =
-    [const { AtomicPtr::new(core::ptr::null_mut()) }; MAX_BLOCKS / CHUNK];
-/// Blocks handed out so far; indices start at 1.
-static FRESH: AtomicU32 = AtomicU32::new(1);
-/// Released blocks of the application's threads, and of the recorder's own: their counters stay apart.
-static FREE: IndexStack = IndexStack::new();
-static FREE_INTERNAL: IndexStack = IndexStack::new();
+impl Pooled for Block {
+    fn place(&self) -> &Place {
+        &self.place
+    }
+}
+
+/// Threads alive at once that get a block: this many; more are counted in shared counters.
+static BLOCKS: Pool<Block> = Pool::new();
 
 thread_local! {
     static CURRENT: Cell<*const Block> = const { Cell::new(core::ptr::null()) };
@@ -152,8 +147,8 @@ pub fn current_or_claim() -> Option<&'static Block> {
 /// The calling thread sees changed settings at its next allocation, not some allocations later.
 pub fn look_soon() {
     if let Some(block) = current() {
-        let allocated = block.allocated();
-        block.look_again_at(allocated, allocated);
+        let allocated = block.allocated.get();
+        block.allocated.set(allocated, allocated);
     }
 }
 
@@ -177,38 +172,7 @@ impl Block {
         if size >= FIRST_CLASS_END {
             self.count_class(size);
         }
-        let until = self.until_look.load(Ordering::Relaxed) - size as i64;
-        self.until_look.store(until, Ordering::Relaxed);
-        until < 0
-    }
-
-    /// Bytes ever allocated, as the owner sees them.
-    #[inline(always)]
-    fn allocated(&self) -> u64 {
-        self.look_at.get().wrapping_sub(self.until_look.load(Ordering::Relaxed) as u64)
-    }
-
-    /// Bytes ever allocated, as another thread sees them: some value that they had.
-    fn allocated_seen_from_outside(&self) -> u64 {
-        loop {
-            let version = self.version.acquire();
-            let allocated = self.allocated();
-            fence(Ordering::Acquire);
-            if version.is_multiple_of(2) && self.version.get() == version {
-                return allocated;
-            }
-            core::hint::spin_loop();
-        }
-    }
-
-    /// The owner moves the mark at which it looks again.
-    fn look_again_at(&self, mark: u64, allocated: u64) {
-        let version = self.version.get();
-        self.version.set(version + 1);
-        fence(Ordering::Release);
-        self.look_at.set(mark);
-        self.until_look.store(mark.saturating_sub(allocated) as i64, Ordering::Relaxed);
-        self.version.release(version + 2);
+        self.allocated.count(size)
     }
 
     #[inline(always)]
@@ -218,8 +182,8 @@ impl Block {
 
     #[inline(always)]
     pub fn count_free(&self, size: usize) {
-        self.frees.add(1);
-        self.freed.add(size as u64);
+        self.frees.add_and_release(1);
+        self.freed.add_and_release(size as u64);
     }
 
     /// The allocation counted last was refused: it never was. Its bytes carry the next sampled byte's place away with them, so
@@ -230,23 +194,23 @@ impl Block {
         if size >= FIRST_CLASS_END {
             self.classes[size.ilog2() as usize - 9].add(1u64.wrapping_neg());
         }
-        let allocated = self.allocated().wrapping_sub(size as u64);
+        let allocated = self.allocated.get().wrapping_sub(size as u64);
         self.armed_epoch.set(0);
-        self.look_again_at(allocated, allocated);
+        self.allocated.set(allocated, allocated);
     }
 
     /// The free counted last did not happen, as the resize it was part of was refused.
     #[cold]
     pub fn uncount_free(&self, size: usize) {
-        self.frees.add(1u64.wrapping_neg());
-        self.freed.add((size as u64).wrapping_neg());
+        self.frees.add_and_release(1u64.wrapping_neg());
+        self.freed.add_and_release((size as u64).wrapping_neg());
     }
 
     /// Whether the allocation of `size` bytes that has just been counted is a sample: the interval of its draw. Sets the next
     /// mark either way. A changed setting is seen here at the latest [`LOOK_BYTES`] after it was made: the distance is then
     /// drawn anew from before this allocation, which biases nothing, as the exponential has no memory.
     pub fn due_sample(&self, size: usize) -> Option<u64> {
-        let allocated = self.allocated();
+        let allocated = self.allocated.get();
         let (epoch, interval) = control::read();
         if self.armed_epoch.get() != u64::from(epoch) {
             self.draw(allocated - size as u64, epoch, interval);
@@ -256,7 +220,7 @@ impl Block {
             hit = Some(self.armed_interval.get());
             self.draw(allocated, epoch, interval);
         }
-        self.look_again_at(self.armed_due.get().min(allocated + LOOK_BYTES), allocated);
+        self.allocated.set(allocated, self.armed_due.get().min(allocated + LOOK_BYTES));
         hit
     }
 
@@ -329,7 +293,7 @@ impl Block {
     /// Allocated bytes, freed bytes, allocations: of this block, ever.
     #[inline]
     pub fn exact(&self) -> [u64; 3] {
-        [self.allocated(), self.freed.get(), self.allocations.get()]
+        [self.allocated.get(), self.freed.get(), self.allocations.get()]
     }
 
     pub fn nested(&self) -> &[Counter; 3] {
@@ -357,13 +321,14 @@ pub struct Reading {
 }
 
 impl Block {
-    /// Frees are read first: a free that is seen implies that its allocation on this thread is seen too.
+    /// Frees are read first: a free that is seen implies that its allocation is seen too, whichever thread made it. (The store
+    /// of a free releases, the fence acquires, and whoever freed had synchronised with whoever allocated.)
     pub fn read(&self) -> Reading {
         let (frees, freed) = (self.frees.get(), self.freed.get());
         fence(Ordering::Acquire);
         Reading {
             internal: self.internal.load(Ordering::Relaxed),
-            allocated: self.allocated_seen_from_outside(),
+            allocated: self.allocated.seen_from_outside(),
             freed,
             allocations: self.allocations.get(),
             frees,
@@ -375,35 +340,27 @@ impl Block {
 
 /// Every block that was ever claimed.
 pub fn blocks() -> impl Iterator<Item = &'static Block> {
-    (1..FRESH.load(Ordering::Acquire).min(MAX_BLOCKS as u32)).filter_map(block)
+    BLOCKS.iter()
 }
 
 /// Of the mapped blocks, what no thread has touched and so is not resident. A ring is touched once it has carried samples.
 pub fn untouched_bytes() -> u64 {
-    let chunks = CHUNKS.iter().take_while(|c| !c.load(Ordering::Relaxed).is_null()).count();
-    let unclaimed = chunks * CHUNK - blocks().count();
+    let unclaimed = BLOCKS.mapped() - blocks().count();
     let idle_rings = blocks().filter(|b| b.ring.is_untouched()).count();
     (unclaimed * size_of::<Block>() + idle_rings * size_of::<Words>()) as u64
-}
-
-fn block(index: u32) -> Option<&'static Block> {
-    let (chunk, at) = ((index as usize - 1) / CHUNK, (index as usize - 1) % CHUNK);
-    let first = NonNull::new(CHUNKS.get(chunk)?.load(Ordering::Acquire))?;
-    // SAFETY: a chunk is null or a zeroed mapping of CHUNK blocks that is never unmapped; `at` < CHUNK; zeroes are a valid Block.
-    Some(unsafe { first.add(at).as_ref() })
 }
 
 fn claim(internal: bool) -> Option<&'static Block> {
     if EXITED.get() || RETRY_IN.replace(RETRY_IN.get().saturating_sub(1)) > 0 {
         return None;
     }
-    let free = if internal { &FREE_INTERNAL } else { &FREE };
-    // A popped index was pushed by `release`, so its block exists.
-    let popped = free.pop(|i| block(i).map_or(&NO_LINK, |b| &b.link)).and_then(block);
-    let Some(block) = popped.or_else(fresh_block) else {
+    let Some(block) = BLOCKS.claim(internal) else {
         RETRY_IN.set(RETRY_AFTER);
         return None;
     };
+    if block.random.get() == 0 {
+        block.random.set(core::ptr::from_ref(block) as u64 ^ clock_ns().rotate_left(32));
+    }
     block.internal.store(internal, Ordering::Relaxed);
     block.claimed.store(true, Ordering::Relaxed);
     for counter in [
@@ -419,7 +376,7 @@ fn claim(internal: bool) -> Option<&'static Block> {
     }
     block.nested.iter().for_each(|n| n.set(0));
     // Whatever is left of the last owner's distance, look at the first allocation.
-    block.look_again_at(block.allocated(), block.allocated());
+    block.allocated.set(block.allocated.get(), block.allocated.get());
     CURRENT.set(block);
     exit::arm(block);
     Some(block)
@@ -428,37 +385,11 @@ fn claim(internal: bool) -> Option<&'static Block> {
 /// Without this pause every allocation of a thread without a block would be a refused system call.
 const RETRY_AFTER: u32 = 10_000;
 
-/// Stands in for a link that cannot be asked for; nothing reads or writes it.
-static NO_LINK: AtomicU32 = AtomicU32::new(0);
-
-fn fresh_block() -> Option<&'static Block> {
-    // The next chunk is mapped before an index is taken, so that a refusal wastes none.
-    ensure_chunk(FRESH.load(Ordering::Relaxed))?;
-    let index = FRESH.fetch_add(1, Ordering::AcqRel);
-    ensure_chunk(index)?;
-    let block = block(index)?;
-    block.index.set(u64::from(index));
-    let seed = core::ptr::from_ref(block) as u64 ^ clock_ns().rotate_left(32);
-    block.random.set(seed);
-    Some(block)
-}
-
-fn ensure_chunk(index: u32) -> Option<()> {
-    let chunk = CHUNKS.get((index as usize - 1) / CHUNK)?;
-    if chunk.load(Ordering::Acquire).is_null() {
-        let fresh = map::map(CHUNK * size_of::<Block>())?.cast::<Block>();
-        // Whoever comes second leaves an untouched mapping behind, once per racing thread.
-        let _ = chunk.compare_exchange(core::ptr::null_mut(), fresh.as_ptr(), Ordering::AcqRel, Ordering::Acquire);
-    }
-    Some(())
-}
-
 fn release(block: &'static Block) {
     CURRENT.set(core::ptr::null());
     block.scope.set(0);
     block.claimed.store(false, Ordering::Relaxed);
-    let free = if block.internal.load(Ordering::Relaxed) { &FREE_INTERNAL } else { &FREE };
-    free.push(block.index.get() as u32, &block.link);
+    BLOCKS.release(block.internal.load(Ordering::Relaxed), block);
 }
 
 /// In a forked child: only this thread exists. The other threads' blocks are free, and no event of the parent's is ours.
@@ -466,9 +397,9 @@ pub fn after_fork_in_child() {
     let own = CURRENT.get();
     for block in blocks() {
         block.ring.clear();
+        block.allocated.settle();
         if !core::ptr::eq(block, own) && block.claimed.swap(false, Ordering::Relaxed) {
-            let free = if block.internal.load(Ordering::Relaxed) { &FREE_INTERNAL } else { &FREE };
-            free.push(block.index.get() as u32, &block.link);
+            BLOCKS.release(block.internal.load(Ordering::Relaxed), block);
         }
     }
     if let Some(block) = current() {
@@ -518,87 +449,6 @@ fn kernel_thread_id() -> u32 {
     0
 }
 
-/// Runs `release` after the thread's last Rust destructor.
-///
-/// Rust's own thread-local destructors run before those of pthread keys. Other keys' destructors may still allocate; so ours
-/// re-arms itself, and releases in the last round but one of the four that POSIX guarantees.
-#[cfg(all(unix, not(miri)))]
-mod exit {
-    use super::{Block, EXITED, Ordering, release};
-    use core::sync::atomic::AtomicU64;
-
-    const ROUNDS: u64 = 3;
-    /// The key, plus one; 0 until made.
-    static KEY: AtomicU64 = AtomicU64::new(0);
-
-    pub fn arm(block: &'static Block) {
-        if let Some(key) = key() {
-            // SAFETY: the key exists and is never deleted; the value is only handed back to `on_exit`. Should the C library
-            // refuse, the block stays with a dead thread: its counters are kept, it is not reused.
-            unsafe { libc::pthread_setspecific(key, core::ptr::from_ref(block).cast()) };
-        }
-    }
-
-    fn key() -> Option<libc::pthread_key_t> {
-        let known = KEY.load(Ordering::Acquire);
-        if known != 0 {
-            return Some((known - 1) as libc::pthread_key_t);
-        }
-        let mut key: libc::pthread_key_t = 0;
-        // SAFETY: `key` is valid to write to; `on_exit` is a C function of the right type.
-        if unsafe { libc::pthread_key_create(&mut key, Some(on_exit)) } != 0 {
-            return None;
-        }
-        match KEY.compare_exchange(0, key as u64 + 1, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => Some(key),
-            Err(theirs) => {
-                // SAFETY: this thread made the key and nobody else has seen it.
-                unsafe { libc::pthread_key_delete(key) };
-                Some((theirs - 1) as libc::pthread_key_t)
-            }
-        }
-    }
-
-    extern "C" fn on_exit(value: *mut libc::c_void) {
-        // SAFETY: only `arm` sets the key, and only to blocks, which are never unmapped.
-        let Some(block) = (unsafe { value.cast::<Block>().as_ref() }) else { return };
-        if !super::current().is_some_and(|mine| core::ptr::eq(mine, block)) {
-            // The thread became internal and holds another block by now; that one has armed itself.
-            return;
-        }
-        if block.exit_rounds.add(1) < ROUNDS {
-            arm(block);
-        } else {
-            EXITED.set(true);
-            release(block);
-        }
-    }
-}
-
-#[cfg(any(not(unix), miri))]
-mod exit {
-    use super::{Block, EXITED, release};
-
-    struct OnExit(&'static Block);
-
-    impl Drop for OnExit {
-        fn drop(&mut self) {
-            EXITED.set(true);
-            release(self.0);
-        }
-    }
-
-    std::thread_local!(static ON_EXIT: core::cell::RefCell<Option<OnExit>> = const { core::cell::RefCell::new(None) });
-
-    pub fn arm(block: &'static Block) {
-        let _ = ON_EXIT.try_with(|e| {
-            if let Ok(mut e) = e.try_borrow_mut() {
-                core::mem::forget(e.replace(OnExit(block)));
-            }
-        });
-    }
-}
-
 /// The exact counters of the whole process, summed over all blocks.
 pub fn exact_totals() -> crate::snapshot::Totals {
     let mut totals = crate::snapshot::Totals {
@@ -617,7 +467,7 @@ pub fn exact_totals() -> crate::snapshot::Totals {
     totals.allocations_by_class = vec![0; CLASSES];
     for block in blocks() {
         totals.allocations += block.allocations.get();
-        totals.allocated_bytes += block.allocated_seen_from_outside();
+        totals.allocated_bytes += block.allocated.seen_from_outside();
         for (class, sum) in totals.allocations_by_class.iter_mut().enumerate() {
             *sum += block.classes[class].get();
         }
