@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use heapwatch::analyze::leak::{History, Look, features};
 
 #[path = "../tests/support/leak_series.rs"]
+#[allow(dead_code, reason = "tests read fields that the fit does not")]
 mod leak_series;
 
 use leak_series::{Leak, Made};

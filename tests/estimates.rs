@@ -30,7 +30,7 @@ impl Site {
 
     fn free_one_in(&mut self, n: u64) {
         let mut random = self.random;
-        self.live.retain(|_| next_random(&mut random) % n != 0);
+        self.live.retain(|_| !next_random(&mut random).is_multiple_of(n));
         self.random = random;
     }
 

@@ -11,20 +11,20 @@ mod usage;
 use std::process::{Command, Output, Stdio};
 
 /// The command with standard output and error caught.
-pub fn heapwatch(args: &[&str]) -> Output {
+fn heapwatch(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_heapwatch")).args(args).stdin(Stdio::null()).output().expect("the binary runs")
 }
 
-pub fn stdout(out: &Output) -> String {
+fn stdout(out: &Output) -> String {
     assert!(out.status.success(), "{}", stderr(out));
     String::from_utf8(out.stdout.clone()).expect("UTF-8")
 }
 
-pub fn stderr(out: &Output) -> String {
+fn stderr(out: &Output) -> String {
     String::from_utf8_lossy(&out.stderr).into_owned()
 }
 
-pub fn json(out: &Output) -> serde_json::Value {
+fn json(out: &Output) -> serde_json::Value {
     serde_json::from_str(&stdout(out)).expect("JSON")
 }
 

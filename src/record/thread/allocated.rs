@@ -23,8 +23,8 @@ pub struct Allocated {
 impl Allocated {
     #[cfg(any(test, loom))]
     pub fn new() -> Allocated {
-        let [look_at, version, settled] = [const { () }; 3].map(|()| Counter::new());
-        Allocated { until_look: AtomicI64::new(0), look_at, version, settled }
+        let until_look = AtomicI64::new(0);
+        Allocated { until_look, look_at: Counter::new(), version: Counter::new(), settled: Counter::new() }
     }
 
     /// Owner: adds `size`. True: the mark is passed.
