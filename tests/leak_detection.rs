@@ -152,8 +152,11 @@ fn rates_on_unseen_series_are_as_declared() {
         let made = leak_series::make(seed, Some(leaking));
         (verdict(&Series::repaired(made.times_s, made.values, None)), made.leak)
     };
-    let healthy: Vec<_> = (900_000..900_040).map(|s| made(s, false).0).collect();
-    let leaking: Vec<_> = (910_000..910_040).map(|s| made(s, true)).collect();
+    let (healthy, leaking) = std::thread::scope(|threads| {
+        let healthy = threads.spawn(|| (900_000..900_040).map(|s| made(s, false).0).collect::<Vec<_>>());
+        let leaking = (910_000..910_040).map(|s| made(s, true)).collect::<Vec<_>>();
+        (healthy.join().expect("no panic"), leaking)
+    });
     let paged = healthy.iter().filter(|v| !v.alarms.is_empty()).count();
     let named = healthy.iter().filter(|v| v.leak).count();
     assert!(paged <= 6 && named <= 5, "{paged} paged, {named} named of 40");
