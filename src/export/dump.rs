@@ -29,7 +29,7 @@ pub fn write(report: &Report, directory: &Path, keep: usize) -> Result<PathBuf> 
     Ok(target)
 }
 
-/// The newest report that [`write`] left in `directory`, of whichever service. Errors: the directory cannot be read; it has none.
+/// The newest report that [`write()`] left in `directory`, of whichever service. Errors: the directory cannot be read; it has none.
 pub fn newest(directory: &Path) -> Result<PathBuf> {
     let name = directory.display();
     let entries = fs::read_dir(directory).map_err(|e| Error::cannot_read(&name.to_string(), e))?;

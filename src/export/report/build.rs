@@ -10,6 +10,8 @@ use crate::snapshot::{self, Frame, Site, Snapshot};
 const SITES: usize = 50;
 /// Frames of a stack that a report lists.
 const FRAMES: usize = 128;
+/// Frames of a site that no finding is about: who looks further finds the whole stack in a profile.
+const SITE_FRAMES: usize = 24;
 
 impl Report {
     /// The report on a snapshot with its verdict.
@@ -108,7 +110,9 @@ impl Leak {
 impl SiteLine {
     /// A site that no finding is about.
     pub(crate) fn of(rank: usize, site: &Site) -> SiteLine {
-        SiteLine::new(rank, site, responsible(site))
+        let mut line = SiteLine::new(rank, site, responsible(site));
+        line.stack.truncate(SITE_FRAMES);
+        line
     }
 
     fn new(rank: usize, site: &Site, responsible_frame: Option<usize>) -> SiteLine {
