@@ -237,7 +237,7 @@ impl SiteTable {
         for site in &mut self.sites {
             let u = site.sum.usage();
             let silent = u.live_samples == 0 && site.history.points().last().is_none_or(|p| p.live_bytes == 0.0);
-            if silent || u.samples < 2 {
+            if silent {
                 continue;
             }
             let aged = LADDER_S.map(|age| site.live_at_least(&self.ages, now_s, age) as f32);

@@ -18,7 +18,7 @@ fn day(hour: f64) -> f64 {
     (hour * std::f64::consts::TAU / 24.0).sin()
 }
 
-pub const CLUSTER: [Container; 5] = [
+pub static CLUSTER: [Container; 5] = [
     Container {
         namespace: "shop",
         workload: "web",

@@ -354,7 +354,11 @@ fn waits_have_slots_of_their_own_and_end_with_the_server() {
     assert_eq!(fixture.waits_cut.load(Ordering::SeqCst), 4);
     waits.iter_mut().for_each(|stream| assert!(rest(stream).ends_with("/wait"), "answers under way are finished"));
     drop(running.fixture);
-    assert_eq!(Arc::strong_count(&fixture), 1, "no thread keeps the routes");
+    // The threads of the waits end a moment after their answers.
+    while Arc::strong_count(&fixture) > 1 {
+        assert!(start.elapsed() < 2 * PATIENCE, "a thread keeps the routes");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 #[test]
